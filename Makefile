@@ -13,10 +13,10 @@ LOCK_SECTION = sed -n '/^\# section: $(1)$$/,/^\# section: /p' requirements.lock
 
 # uv where there is one, else pip: both refuse what does not match the pinned hashes
 define install
-	$(call LOCK_SECTION,$(1)) >$(VENV)/$(1).txt
-	$(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check) \
+	@$(call LOCK_SECTION,$(1)) >$(VENV)/$(1).txt
+	@$(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check) \
 		--no-deps --require-hashes -r $(VENV)/$(1).txt
-	touch $@
+	@touch $@
 endef
 
 .PHONY: help setup demo test lint bench app docs pictures lock clean
@@ -24,19 +24,19 @@ endef
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.venv: 
+$(VENV)/.venv:
 	@[ -n "$(PYTHON)" ] || { echo "callfacts needs Python 3.11 or later, and there is none on the PATH" >&2; exit 1; }
-	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
-	touch $@
+	@$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV),$(PYTHON) -m venv $(VENV))
+	@touch $@
 
 $(VENV)/.run: requirements.lock | $(VENV)/.venv
 	@echo "setting up $(VENV): the product"
 	$(call install,run)
 
 $(VENV)/.self: pyproject.toml | $(VENV)/.run
-	$(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check) \
+	@$(if $(UV),VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet,$(BIN)/python -m pip install --quiet --disable-pip-version-check) \
 		--no-deps --no-build-isolation --editable .
-	touch $@
+	@touch $@
 
 $(VENV)/.dev: requirements.lock | $(VENV)/.venv
 	@echo "setting up $(VENV): what its tests and checks need"
@@ -53,7 +53,7 @@ $(VENV)/.bench: requirements.lock | $(VENV)/.venv
 setup: $(VENV)/.run $(VENV)/.self ## make .venv with the commands ingest, transforms and streamlit
 
 demo: setup ## the whole way on simulated traffic: events, facts, a summary, and how to open the app
-	$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.demo
 
 app: setup ## open the reports
 	$(BIN)/streamlit run app
