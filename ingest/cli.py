@@ -1,0 +1,205 @@
+"""`ingest`: arguments → one call; an error → one line and an exit code. The clock and the environment enter here.
+
+Heavy modules are imported inside the commands, so that `--help` is instant. A command returns its exit code, or None for 0.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ingest.config import Config, load_config
+from ingest.errors import CallfactsError, UsageError
+from ingest.failpoints import VARIABLE, arm
+
+_CONFIG_HELP = "The TOML file; default: CALLFACTS_CONFIG, else callfacts.toml, else folder data/ and no sources."
+
+
+@dataclass(slots=True)
+class Door:
+    """What enters from outside: the environment, and the `--config` given before the command's name."""
+
+    environ: Mapping[str, str]
+    config_path: Path | None = None
+
+    def config(self, path: Path | None = None) -> Config:
+        """The configuration in force. Raises ConfigError."""
+        return load_config(path or self.config_path, self.environ)
+
+
+def _config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--config", "config_path", type=click.Path(path_type=Path), help=_CONFIG_HELP)(function)
+
+
+def configured(function: Callable[..., int | None]) -> Callable[..., Any]:
+    """Adds `--config` to a command and hands it the loaded `Config` and the `Door` as its first two arguments."""
+
+    @click.pass_obj
+    def command(door: Door, /, *, config_path: Path | None, **arguments: Any) -> int | None:
+        return function(door.config(config_path), door, **arguments)
+
+    return _config_option(update_wrapper(command, function))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@_config_option
+@click.version_option(package_name="callfacts", message="callfacts %(version)s")
+@click.pass_obj
+def cli(door: Door, config_path: Path | None) -> None:
+    """Signed call events in, durable parts out."""
+    door.config_path = config_path
+
+
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+_port = click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port, named in the log.")
+_workers = click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the one port.")
+
+
+@cli.command()
+@_host
+@_port
+@_workers
+@configured
+def webhook(config: Config, door: Door, *, host: str, port: int, workers: int) -> int | None:
+    """Serve POST /webhook/{source}, GET /healthz, /readyz and /metrics."""
+    raise UsageError("webhook: not there yet")
+
+
+@cli.command()
+@click.option("--source", "names", multiple=True, help="Only this source (may be given several times); default: every SQS source.")
+@click.option("--until-empty", is_flag=True, help="End when the queues stay empty.")
+@configured
+def sqs(config: Config, door: Door, *, names: tuple[str, ...], until_empty: bool) -> int | None:
+    """Receive from SQS: commit, then delete."""
+    raise UsageError("sqs: not there yet")
+
+
+@cli.command()
+@_host
+@_port
+@configured
+def run(config: Config, door: Door, *, host: str, port: int) -> int | None:
+    """Serve every source of the configuration in one process."""
+    raise UsageError("run: not there yet")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--source", "name", required=True, help="The source that the bodies belong to.")
+@configured
+def load(config: Config, door: Door, *, file: Path, name: str) -> int | None:
+    """Backfill FILE.ndjson[.gz]: one raw body a line, already verified by you."""
+    raise UsageError("load: not there yet")
+
+
+@cli.command()
+def simulate() -> int | None:
+    """Make realistic signed traffic; the same for the same seed."""
+    raise UsageError("simulate: not there yet")
+
+
+@cli.group()
+def quarantine() -> None:
+    """Look at what could not be used, and judge it again."""
+
+
+@quarantine.command(name="list")
+@configured
+def quarantine_list(config: Config, door: Door) -> int | None:
+    """List the deliveries in the quarantine."""
+    raise UsageError("quarantine list: not there yet")
+
+
+@quarantine.command(name="show")
+@click.argument("row_id", metavar="ID")
+@configured
+def quarantine_show(config: Config, door: Door, *, row_id: str) -> int | None:
+    """Show one delivery; what a terminal would obey is escaped."""
+    raise UsageError("quarantine show: not there yet")
+
+
+@quarantine.command(name="retry")
+@configured
+def quarantine_retry(config: Config, door: Door) -> int | None:
+    """Judge every row again, its signature too, and land what passes."""
+    raise UsageError("quarantine retry: not there yet")
+
+
+@cli.command()
+@configured
+def compact(config: Config, door: Door) -> int | None:
+    """Join small parts of closed days; safe beside a running ingester."""
+    raise UsageError("compact: not there yet")
+
+
+@cli.command()
+@configured
+def check(config: Config, door: Door) -> int | None:
+    """Verify the landing zone, the quarantine and the journal; exit 1 with a list of what is wrong."""
+    raise UsageError("check: not there yet")
+
+
+@cli.command()
+@click.option("--older-than", "age", required=True, help="For example 400d.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@configured
+def retain(config: Config, door: Door, *, age: str, dry_run: bool) -> int | None:
+    """Delete whole days that are older than the age given."""
+    raise UsageError("retain: not there yet")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON instead of a table.")
+@configured
+def status(config: Config, door: Door, *, as_json: bool) -> int | None:
+    """Say per source: last event, rate, backlog, quarantine."""
+    raise UsageError("status: not there yet")
+
+
+@cli.group(name="config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command(name="check")
+@configured
+def config_check(config: Config, door: Door) -> int | None:
+    """Say what is wrong with the configuration and its secrets without starting."""
+    raise UsageError("config check: not there yet")
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command line; its exit code. Errors are one line `ingest: …` on stderr."""
+    door = Door(os.environ if environ is None else environ)
+    try:
+        arm(door.environ.get(VARIABLE, ""))
+        code = cli.main(list(sys.argv[1:] if arguments is None else arguments), prog_name="ingest", standalone_mode=False, obj=door)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        return _failure(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _failure("interrupted", 130)
+    except CallfactsError as error:
+        return _failure(str(error), error.exit_code)
+    except BrokenPipeError:  # the reader of a pipe has seen enough; do not let the interpreter complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _failure(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
+    return int(code or 0)
+
+
+def _failure(message: str, code: int) -> int:
+    click.echo(f"ingest: {' '.join(message.split())}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
