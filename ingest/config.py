@@ -255,6 +255,7 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path | No
     where = str(file) if file is not None else "(default configuration)"
     if "file" in document:
         raise ConfigError(f"{where}: file: unknown key")
+    _check_queues(document, where)
     try:
         config = msgspec.convert(document, Config)
     except msgspec.ValidationError as error:
@@ -320,6 +321,19 @@ def _toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: is not TOML: {error}".replace("\n", " ")) from None
 
 
+def _check_queues(document: Mapping[str, Any], where: str) -> None:
+    """Queues apart and first: msgspec says `[...]` for the key of a dict, and an admin has to know which queue it is."""
+    reports = document.get("reports")
+    queues = reports.get("queues") if isinstance(reports, dict) else None
+    for name, own in queues.items() if isinstance(queues, dict) else ():
+        try:
+            msgspec.convert(own, QueueSettings)
+        except msgspec.ValidationError as error:
+            place, _, what = _plain(str(error)).partition(": ")
+            key = f'reports.queues."{name}"'
+            raise ConfigError(f"{where}: {key if place == 'the file' else f'{key}.{place}'}: {what}") from None
+
+
 def _plain(message: str) -> str:
     """msgspec's message as `key: what is wrong`."""
     match = _MSGSPEC_PLACE.fullmatch(message)
@@ -357,8 +371,8 @@ def _storage(storage: Storage, base: Path, data: str | None, here: Path) -> Stor
         if not landing:
             raise _Mistake("storage.landing: is empty")
         if landing.startswith("s3://"):
-            landing = landing.rstrip("/")
-            if not landing.removeprefix("s3:/").strip("/"):
+            landing = f"s3://{landing.removeprefix('s3://').rstrip('/')}"
+            if landing.startswith("s3:///") or landing == "s3://":
                 raise _Mistake("storage.landing: names no bucket; write s3://bucket/prefix")
         elif "://" in landing:
             raise _Mistake(f"storage.landing: {landing!r} is neither a folder nor s3://bucket/prefix")
