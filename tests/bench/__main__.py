@@ -4,13 +4,12 @@
     python -m tests.bench reports ingest      those whose names contain one of the words; the other sections of the page stay
     python -m tests.bench --quick             small sizes, printed, nothing written: to see that they run
 
-A benchmark is a module here with `TITLE` (the section's heading), `ORDER` (its place) and `run(quick: bool) -> str` (Markdown: a table and what it says).
+A benchmark is a module here with `TITLE` (the section's heading) and `run(quick: bool) -> str` (Markdown: a table, and what it says).
 """
 
 import argparse
 import contextlib
 import importlib
-import io
 import os
 import pkgutil
 import platform
@@ -25,9 +24,9 @@ from tests import bench
 PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Written by `make bench`; `make bench ARGS="reports"` measures one part anew. Every figure stands beside a peer or a limit that ran on the same machine
-in the same run: machines differ and are shared, so read the ratios first. "Goal" and "floor" are what was set before the code was written; a figure
-that falls short says so.
+Written by `make bench`; `make bench ARGS="reports"` measures one part anew. Every figure stands beside a peer or a limit
+that ran on the same machine in the same run: machines differ and are shared, so read the ratios first. "Goal" and "floor"
+are what was set before the code was written; a figure that falls short says so.
 """
 
 
@@ -86,10 +85,9 @@ def machine() -> str:
         found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
         model = found[1].strip() if found else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = io.StringIO()
-    for name in ("duckdb", "polars", "pyarrow"):
-        versions.write(f", {name} {importlib.import_module(name).__version__}")
-    return f"{os.cpu_count()} shared cores {model or platform.machine()}, {memory:.0f} GiB, Python {platform.python_version()}{versions.getvalue()}"
+    versions = ", ".join(f"{name} {importlib.import_module(name).__version__}" for name in ("duckdb", "polars", "pyarrow"))
+    cores = f"{os.cpu_count()} shared cores, {model or platform.machine()}, {memory:.0f} GiB"
+    return f"{cores}; Python {platform.python_version()}, {versions}"
 
 
 if __name__ == "__main__":
