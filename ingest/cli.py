@@ -97,10 +97,37 @@ def load(config: Config, door: Door, *, file: Path, name: str) -> int | None:
     raise UsageError("load: not there yet")
 
 
+_share = click.FloatRange(0, 1)
+
+
 @cli.command()
-def simulate() -> int | None:
+@click.option("--calls", type=click.IntRange(0), required=True, help="How many calls begin in the period.")
+@click.option("--days", type=click.IntRange(1, 3660), default=14, show_default=True, help="The period: so many days up to --end.")
+@click.option("--end", metavar="TIME", help="ISO 8601, UTC where it names no offset; default: now. With it the same bytes at any time.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same events.")
+@click.option("--companies", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option("--to", "url", metavar="URL", help="Post to this webhook.")
+@click.option("--queue-url", metavar="URL", help="Send to this SQS queue.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write one body a line; .gz: packed; -: standard output.")
+@click.option("--secret", metavar="REF", help="What to sign with: env:NAME, file:PATH or the secret itself.")
+@click.option("--endpoint-url", metavar="URL", help="SQS at another address.")
+@click.option("--region", help="The queue's region, where boto3 knows none.")
+@click.option("--duplicates", type=_share, default=0.0, show_default=True, help="The share of events delivered twice.")
+@click.option("--disorder", type=_share, default=0.0, show_default=True, help="The share of events delivered late.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Deliveries a second; default: as fast as accepted.")
+@click.option("--connections", type=click.IntRange(1, 1000), default=16, show_default=True, help="Deliveries at a time.")
+@click.option("--integration-id", metavar="ID", help="Of every event; default: one for each company.")
+@click.option("--no-presence", is_flag=True, help="Calls only.")
+@click.option("--completed", type=_share, default=0.25, show_default=True, help="The share of calls with a call:completed.")
+@click.option("--live", type=_share, default=0.04, show_default=True, help="The share of calls told as call:live:*.")
+@click.option("--lost", type=_share, default=0.003, show_default=True, help="The share of calls whose end never comes.")
+@click.option("--accepted", type=click.Path(path_type=Path), help="Also write down each body that was accepted, one a line.")
+@click.pass_obj
+def simulate(door: Door, /, **options: Any) -> int | None:
     """Make realistic signed traffic; the same for the same seed."""
-    raise UsageError("simulate: not there yet")
+    from ingest.simulate.command import simulate as command
+
+    return command(**options, environ=door.environ)
 
 
 @cli.group()
