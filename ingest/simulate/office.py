@@ -179,7 +179,7 @@ def outsiders(draw: Draw) -> list[Outsider]:
 def office(index: int, agent_count: int, *, integration_id: str | None, draw: Draw) -> Office:
     """Company number `index` (from 0) with so many people, its queues filled."""
     company = f"it_w{100001 + index}"
-    queue_count = max(2, min(len(QUEUE_NAMES), agent_count // 5))
+    queue_count = max(3, min(len(QUEUE_NAMES), agent_count // 5))
     width = max(3, len(str(agent_count)) + 1)
     agents: list[Agent] = []
     taken: set[str] = set()
@@ -249,7 +249,7 @@ def _queue(index: int, n: int, queue_count: int, agents: list[Agent], draw: Draw
         number=f"+441632960{900 + (index * 12 + n) % 100}",
         party=participant(type="LOCAL", phone=number, name=name, groupId=number, groupName=name),
         agents=members,
-        picks_up=n % 4 == 3,
+        picks_up=n % 4 == 2,
         ring_all=n % 4 == 1,
         menu=menu,
         menu_tag=name.lower().replace(" ", "-"),

@@ -149,7 +149,7 @@ class _Play:
         self.office_limits: list[float] = []
         for index in range(scenario.companies):
             share = 1.0 if index == scenario.companies - 1 else 0.5 if index == 0 else 0.4
-            agents = max(8, math.ceil(per_day * rest * share * 1.2 * 0.12 * 210 / 3600 / 0.66))
+            agents = max(9, math.ceil(per_day * rest * share * 1.2 * 0.12 * 210 / 3600 / 0.66))
             offices.append(office(index, agents, integration_id=scenario.integration_id, draw=self.draw))
             rest *= 1 - share
             self.office_limits.append(1 - rest)
