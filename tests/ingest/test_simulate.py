@@ -16,6 +16,9 @@ from ingest.simulate.scenario import MS_PER_DAY, Scenario, events
 
 END_MS = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
 DATA_KEYS = [
+    "status", "caller", "callee", "service", "destination", "trunkName", "queueName", "queueId", "tags", "flags", "endCause",
+    "endCauseStr", "endBy",
+]  # fmt: skip
     "status",
     "caller",
     "callee",
@@ -31,6 +34,9 @@ DATA_KEYS = [
     "endBy",
 ]
 PARTY_KEYS = [
+    "type", "phone", "name", "company", "email", "userId", "userExtension", "userDepartment", "groupId", "groupName",
+    "userAgent", "userDevice",
+]  # fmt: skip
     "type",
     "phone",
     "name",
