@@ -7,7 +7,8 @@
     │   └── JournalFull (1)     the journal has reached journal_max_bytes
     ├── LockHeld (1)            another process owns it
     ├── StorageError (1)        the landing zone answers with an error
-    │   └── StorageUnavailable (1)   … that may pass: away, throttled, timed out
+    │   ├── StorageUnavailable (1)   … that may pass: away, throttled, timed out
+    │   └── StorageMissing (1)       … there is no object of that key
     ├── DamagedPart (1)         a part that counts cannot be read
     ├── PartConflict (1)        a part of this name holds other rows
     ├── DamagedJournal (1)      a journal file cannot be read
@@ -55,6 +56,10 @@ class StorageError(CallfactsError):
 
 class StorageUnavailable(StorageError):
     """The landing zone is away for now; nothing is lost by trying again."""
+
+
+class StorageMissing(StorageError):
+    """There is no object of that key (any longer)."""
 
 
 class DamagedPart(CallfactsError):

@@ -123,14 +123,14 @@ class PartRef:
         date: its day's folder, the UTC day of arrival of its deliveries.
         key: where it lies in its store: `received_date=…/<name>`.
         size: bytes.
-        modified: when its name appeared, by the store's clock; no part of its identity.
+        modified: when it was written, by the store's clock, where a listing has told it; no part of its identity.
     """
 
     name: PartName
     date: date
     key: str
     size: int
-    modified: datetime = field(compare=False)
+    modified: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
