@@ -689,7 +689,32 @@ PEOPLE_SEEN: Final = Table(
     "people with what decides which is newest, so that an incremental build need not read old events again",
 )
 
-TYPED: Final[dict[str, Table]] = by_name((TYPED_CALL, TYPED_VENDOR, TYPED_PRESENCE, DELIVERIES, PEOPLE_SEEN))
+OPEN_CALLS: Final = Table(
+    "open_calls",
+    (
+        _K,
+        _COMPANY,
+        _CALL_ID,
+        Column("turns_lost_at", INSTANT, "The as-of from which the call is lost: 4 h after its last event", "UTC"),
+        Column("outcome", TEXT, "in_progress or lost, as the last build had it"),
+    ),
+    ("company", "call_id"),
+    ("company", "call_id"),
+    "Calls without an end: a build whose as-of is on the other side of turns_lost_at must compute them anew",
+)
+
+UNLISTED_STATUSES: Final = Table(
+    "unlisted_statuses",
+    (
+        Column("status", TEXT, "Status as sent that the list of phases lacks"),
+        Column("events", COUNT, "Distinct events of the families call and live that have it", "count"),
+    ),
+    ("status",),
+    ("status",),
+    "Statuses that a build has to name",
+)
+
+TYPED: Final[dict[str, Table]] = by_name((TYPED_CALL, TYPED_VENDOR, TYPED_PRESENCE, DELIVERIES, PEOPLE_SEEN, OPEN_CALLS, UNLISTED_STATUSES))
 """The builder's own tables."""
 
 
