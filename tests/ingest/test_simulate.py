@@ -19,37 +19,10 @@ DATA_KEYS = [
     "status", "caller", "callee", "service", "destination", "trunkName", "queueName", "queueId", "tags", "flags", "endCause",
     "endCauseStr", "endBy",
 ]  # fmt: skip
-    "status",
-    "caller",
-    "callee",
-    "service",
-    "destination",
-    "trunkName",
-    "queueName",
-    "queueId",
-    "tags",
-    "flags",
-    "endCause",
-    "endCauseStr",
-    "endBy",
-]
 PARTY_KEYS = [
     "type", "phone", "name", "company", "email", "userId", "userExtension", "userDepartment", "groupId", "groupName",
     "userAgent", "userDevice",
 ]  # fmt: skip
-    "type",
-    "phone",
-    "name",
-    "company",
-    "email",
-    "userId",
-    "userExtension",
-    "userDepartment",
-    "groupId",
-    "groupName",
-    "userAgent",
-    "userDevice",
-]
 
 Call = list[dict[str, Any]]
 
