@@ -1,0 +1,41 @@
+-- question: Which calls are these?
+-- grain: call
+-- key: company, call_id
+-- metrics: is_figure
+-- result:
+--   company VARCHAR The company
+--   call_id VARCHAR The call
+--   started_at TIMESTAMPTZ [UTC] Start
+--   direction VARCHAR inbound, outbound, internal or unknown
+--   caller_phone VARCHAR The caller's number
+--   caller_name VARCHAR The caller's name
+--   callee_phone VARCHAR The last callee's number
+--   callee_name VARCHAR The last callee's name
+--   external_phone VARCHAR The number outside
+--   answered_by_name VARCHAR The first person who answered
+--   answered_by_extension VARCHAR Their extension
+--   queue_name VARCHAR The last queue
+--   trunk_name VARCHAR The trunk
+--   outcome VARCHAR The outcome
+--   abandoned BOOLEAN Whether the caller left before any answer
+--   ended_by VARCHAR Who ended it
+--   end_cause_name VARCHAR Why it ended
+--   wait_ms BIGINT [ms] Wait
+--   talk_ms BIGINT [ms] Talk
+--   hold_ms BIGINT [ms] Hold
+--   duration_ms BIGINT [ms] From start to end
+--   leg_count BIGINT [count] Legs
+--   transfer_count BIGINT [count] Transfers
+--   late_events BIGINT [count] Late events
+select company, call_id, started_at, direction, caller_phone, caller_name, callee_phone, callee_name, external_phone, answered_by_name, answered_by_extension, queue_name, trunk_name, outcome, abandoned, ended_by, end_cause_name, wait_ms, talk_ms, hold_ms, duration_ms, leg_count, transfer_count, late_events
+from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+where is_figure($figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, $short_ms)
+  and ($outcomes is null or list_contains($outcomes::varchar[], outcome))
+  and ($causes is null or list_contains($causes::varchar[], coalesce(end_cause, '')))
+  and ($categories is null or list_contains($categories::varchar[], coalesce(end_cause_category, '')))
+  and ($ended_by is null or list_contains($ended_by::varchar[], coalesce(ended_by, '')))
+  and ($number is null or external_key = $number)
+  and ($text is null or is_found($text, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
+order by case when not $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end asc nulls last,
+    case when $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end desc nulls last, company, call_id
+limit $limit offset $offset

@@ -1,0 +1,490 @@
+"""The reports: each a named question with its SQL, its parameters, its result schema and the metrics it uses.
+
+Promise: `ask` returns exactly the columns that the report declares, in order and type, or raises. Every value reaches the SQL
+as a bound parameter. One `Filters` says what is asked for; the same one opens the list behind a figure.
+
+A report is one file, `<name>.sql`, whose head says what it is:
+
+    -- question: Are we answering, better or worse than usual?
+    -- grain: one row
+    -- key: …                                   columns that identify a row; none for one row
+    -- metrics: is_offered, answer_rate         macros of metrics.sql
+    -- result:
+    --   offered BIGINT [calls] Offered calls   name, type, unit, meaning
+
+What follows is the statement; its parameters are those it names with `$`. Metrics are read from metrics.sql.
+`python -m transforms.reports.catalog > docs/metrics.md` writes the page of all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from importlib import resources
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import duckdb
+import polars as pl
+
+from ingest.config import Reports
+
+Compare = Literal["previous", "usual", "none"]
+Grain = Literal["quarter", "half_hour", "hour", "day", "week", "month"]
+
+MINUTES_OF_WEEK: Final = 7 * 24 * 60
+STEPPED_WAIT_S: Final = 600
+"""Up to this many whole seconds the roll-ups know each second of wait."""
+USUAL_WEEKS: Final = 4
+_QUARTER: Final = timedelta(minutes=15)
+
+_TYPES: Final[dict[str, pl.DataType]] = {
+    "VARCHAR": pl.String(),
+    "BIGINT": pl.Int64(),
+    "DOUBLE": pl.Float64(),
+    "BOOLEAN": pl.Boolean(),
+    "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+    "TIMESTAMP": pl.Datetime("us"),
+    "DATE": pl.Date(),
+    "VARCHAR[]": pl.List(pl.String()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A formula of metrics.sql and what it means."""
+
+    name: str
+    label: str
+    formula: str
+    grain: str
+    unit: str
+    source: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of a report's result."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A named question and its answer's shape.
+
+    Attributes:
+        name: of the file, without `.sql`.
+        question, grain: for people.
+        key: the columns that identify a row; empty where the result is one row or a plain list.
+        metrics: names in METRICS.
+        columns: the result, in order.
+        sql: the statement, without its head.
+    """
+
+    name: str
+    question: str
+    grain: str
+    key: tuple[str, ...]
+    metrics: tuple[str, ...]
+    columns: tuple[ResultColumn, ...]
+    sql: str
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(sorted(set(re.findall(r"\$([a-z_]+)", self.sql))))
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        return pl.Schema({column.name: _TYPES[column.type] for column in self.columns})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is asked for. Empty tuples and None mean: all.
+
+    Attributes:
+        settings: `[reports]` of the configuration, or what the reader put in its place.
+        start, end: the period, from start to before end, as instants.
+        compare: with what: the previous equal period, the median of the same weekdays of the last four weeks, nothing.
+        companies, pbxs, directions, queues, agents, trunks, departments: only these. An agent is `<company>_<extension>`
+            (without an extension the user id). Of calls: queues they visited; agents and departments that answered first, or that called.
+        in_hours_only: only what began within business hours.
+        figure: only what this figure counts, for the list behind it (CALL_FIGURES, VISIT_FIGURES, OFFER_FIGURES …).
+        outcomes, causes, categories, ended_by, reasons, states, countries: only these.
+        text: part of a number or name. number: a whole external_key. call: (company, call_id).
+        grain: of series; None: what suits the period.
+        order, descending, limit, offset: of lists.
+    """
+
+    settings: Reports = field(default_factory=Reports)
+    start: datetime | None = None
+    end: datetime | None = None
+    compare: Compare = "previous"
+    companies: tuple[str, ...] = ()
+    pbxs: tuple[str, ...] = ()
+    directions: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    trunks: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+    in_hours_only: bool = False
+    figure: str | None = None
+    outcomes: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    ended_by: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    text: str | None = None
+    number: str | None = None
+    call: tuple[str, str] | None = None
+    include_short: bool = False
+    grain: Grain | None = None
+    order: str = "started_at"
+    descending: bool = True
+    limit: int | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        for instant in (self.start, self.end):
+            if instant is not None and instant.tzinfo is None:
+                raise ValueError("a period is made of instants: start and end need a time zone")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.time_zone)
+
+    @property
+    def series_grain(self) -> Grain:
+        """The grain asked for, else one that gives a readable number of intervals."""
+        if self.grain is not None:
+            return self.grain
+        if self.start is None or self.end is None:
+            return "month"
+        days = (self.end - self.start) / timedelta(days=1)
+        return "half_hour" if days <= 2 else "hour" if days <= 4 else "day" if days <= 120 else "week" if days <= 750 else "month"
+
+    def windows(self) -> tuple[Filters, ...]:
+        """The periods to compare with: none, the one before, or the same weekdays of the last four weeks."""
+        if self.compare == "none" or self.start is None or self.end is None:
+            return ()
+        return tuple(self.shifted(days) for days in self.compared_days())
+
+    def compared_days(self) -> tuple[int, ...]:
+        """By how many local days each period to compare with lies before this one."""
+        if self.compare == "none" or self.start is None or self.end is None:
+            return ()
+        start, end = self.start.astimezone(self.zone), self.end.astimezone(self.zone)
+        wall = end.replace(tzinfo=None) - start.replace(tzinfo=None)
+        days = max(1, -(-wall // timedelta(days=1)))
+        if self.compare == "previous":
+            return (days,)
+        weeks = -(-days // 7)
+        return tuple(7 * weeks * k for k in range(1, USUAL_WEEKS + 1))
+
+    def shifted(self, days: int) -> Filters:
+        """The same period so many local days earlier: the clock on the wall shows the same times."""
+        assert self.start is not None
+        assert self.end is not None
+        start, end = (
+            (instant.astimezone(self.zone).replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=self.zone).astimezone(UTC)
+            for instant in (self.start, self.end)
+        )
+        return replace(self, start=start, end=end, compare="none")
+
+    # ---- what the SQL is given
+
+    @property
+    def open_minutes(self) -> str | None:
+        """One bit a minute of the local week from Monday 00:00; None: always open."""
+        hours = self.settings.opening_minutes
+        if not hours:
+            return "1" * MINUTES_OF_WEEK if self.settings.holidays else None
+        week = bytearray(b"0" * MINUTES_OF_WEEK)
+        for weekday, spans in hours.items():
+            for start, until in spans:
+                first = (weekday - 1) * 1440
+                week[first + start : first + until] = b"1" * (until - start)
+        return week.decode()
+
+    @property
+    def opens_on_quarters(self) -> bool:
+        return all(minute % 15 == 0 for spans in self.settings.opening_minutes.values() for span in spans for minute in span)
+
+    def open_windows(self, start: datetime, end: datetime) -> list[dict[str, datetime]]:
+        """Business hours between two instants, as spans of instants, joined where they touch."""
+        if self.open_minutes is None:
+            return [{"from_at": start, "until_at": end}]
+        spans = sorted(
+            (max(opens, start), min(closes, end)) for opens, closes in self._openings(start, end) if opens < end and closes > start
+        )
+        joined: list[tuple[datetime, datetime]] = []
+        for opens, closes in spans:
+            if joined and opens <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], closes))
+            elif opens < closes:
+                joined.append((opens, closes))
+        return [{"from_at": opens, "until_at": closes} for opens, closes in joined]
+
+    def _openings(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """By local day; on a day on which the clock is changed by quarter hour of UTC, in which no offset changes."""
+        day = start.astimezone(self.zone).date()
+        while (midnight := self._midnight(day)) < end:
+            tomorrow = self._midnight(day + timedelta(days=1))
+            if day not in self.settings.holidays:
+                if tomorrow - midnight == timedelta(days=1):
+                    spans = self.settings.opening_minutes.get(day.isoweekday(), ()) if self.settings.opening_minutes else ((0, 1440),)
+                    for opens, closes in spans:
+                        yield midnight + timedelta(minutes=opens), midnight + timedelta(minutes=closes)
+                else:
+                    yield from self._openings_by_quarter(midnight, tomorrow)
+            day += timedelta(days=1)
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+
+    def _openings_by_quarter(self, at: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        week = self.open_minutes or ""
+        while at < end:
+            local = at.astimezone(self.zone)
+            first = (local.isoweekday() - 1) * 1440 + local.hour * 60 + local.minute
+            bits = week[first : first + 15]
+            for i, j in pairwise([0, *(i for i in range(1, 15) if bits[i] != bits[i - 1]), 15]):
+                if bits[i] == "1":
+                    yield at + timedelta(minutes=i), at + timedelta(minutes=j)
+            at += _QUARTER
+
+    @property
+    def on_quarters(self) -> bool:
+        """Whether quarter-hour roll-ups can tell the period and the hours."""
+        edges = all(instant is None or instant.timestamp() % 900 == 0 for instant in (self.start, self.end))
+        return edges and (not self.in_hours_only or self.opens_on_quarters)
+
+    @property
+    def calls_rolled(self) -> bool:
+        """Whether the roll-up of calls can answer this exactly."""
+        beyond = self.pbxs or self.queues or self.agents or self.trunks or self.departments
+        return self.on_quarters and not beyond and _stepped(self.settings.short_abandon_s)
+
+    @property
+    def visits_rolled(self) -> bool:
+        """Whether the roll-up of queue visits can answer this exactly."""
+        settings = [self.settings.of_queue(None), *map(self.settings.of_queue, self.settings.queues)]
+        whole = all(_stepped(own.service_level_s) and _stepped(own.short_abandon_s) for own in settings)
+        return self.on_quarters and not self.of_calls and whole
+
+    @property
+    def of_calls(self) -> bool:
+        """Whether a filter is in force that only a call can answer, not a visit or an offer."""
+        return bool(self.pbxs or self.directions or self.agents or self.trunks or self.departments)
+
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter a report may name."""
+        settings = self.settings
+        return {
+            "start": self.start,
+            "stop": self.end,
+            "companies": _listed(self.companies),
+            "pbxs": _listed(self.pbxs),
+            "directions": _listed(self.directions),
+            "queues": _listed(self.queues),
+            "agents": _listed(self.agents),
+            "trunks": _listed(self.trunks),
+            "departments": _listed(self.departments),
+            "open_minutes": self.open_minutes if self.in_hours_only else None,
+            "business_minutes": self.open_minutes,
+            "holidays": list(settings.holidays),
+            "time_zone": settings.time_zone,
+            "first_weekday": settings.first_weekday,
+            "grain": self.series_grain,
+            "short_ms": _ms(settings.short_abandon_s),
+            "within_ms": _ms(settings.service_level_s),
+            "goal": float(settings.service_level_goal),
+            "formula": settings.service_level_formula,
+            "queue_settings": [
+                {
+                    "queue_name": name,
+                    "within_ms": _ms(own.service_level_s),
+                    "short_ms": _ms(own.short_abandon_s),
+                    "goal": None if own.service_level_goal is None else float(own.service_level_goal),
+                    "formula": own.service_level_formula,
+                }
+                for name, own in ((name, settings.of_queue(name)) for name in settings.queues)
+            ],
+            "callback_days": settings.callback_days,
+            "repeat_days": settings.repeat_days,
+            "calls_rolled": self.calls_rolled,
+            "visits_rolled": self.visits_rolled,
+            "of_calls": self.of_calls,
+            "figure": self.figure,
+            "outcomes": _listed(self.outcomes),
+            "causes": _listed(self.causes),
+            "categories": _listed(self.categories),
+            "ended_by": _listed(self.ended_by),
+            "reasons": _listed(self.reasons),
+            "states": _listed(self.states),
+            "text": self.text or None,
+            "number": self.number,
+            "company": self.call[0] if self.call else None,
+            "call_id": self.call[1] if self.call else None,
+            "include_short": self.include_short,
+            "order": self.order,
+            "descending": self.descending,
+            "limit": self.limit,
+            "offset": self.offset,
+        }
+
+
+def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filters) -> pl.DataFrame:
+    """The report's answer, with exactly its declared columns. The cursor's default schema is the warehouse's.
+
+    Raises TypeError if the statement gives other columns than declared: a mistake of ours, never of the data.
+    """
+    asked = REPORTS[report] if isinstance(report, str) else report
+    known = filters.parameters()
+    if "open_windows" in asked.parameters:
+        known["open_windows"] = _windows_of(cursor, filters)
+    frame = cursor.sql(asked.sql, params={name: known[name] for name in asked.parameters}).pl()
+    if frame.columns != asked.schema.names():
+        raise TypeError(f"report {asked.name} gives {frame.columns}, and declares {asked.schema.names()}")
+    return frame.cast(dict(asked.schema), strict=True)
+
+
+def ask_usual(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filters) -> pl.DataFrame | None:
+    """The report's answer for what the period is compared with, or None: of several periods each figure's median, by key.
+
+    Instants and local times of the key are moved to the period's own days. Other columns than key and numbers are left out.
+    """
+    asked = REPORTS[report] if isinstance(report, str) else report
+    answers = [_moved(ask(cursor, asked, filters.shifted(days)), asked.key, days, filters) for days in filters.compared_days()]
+    if not answers:
+        return None
+    figures = [name for name, kind in asked.schema.items() if kind.is_numeric() and name not in asked.key]
+    if not asked.key:
+        return pl.DataFrame(
+            {name: [_median([answer[name][0] for answer in answers])] for name in figures}, schema={name: pl.Float64() for name in figures}
+        )
+    together = pl.concat([answer.select(*asked.key, *figures) for answer in answers])
+    return together.group_by(asked.key).agg(pl.col(figures).cast(pl.Float64).median()).sort(asked.key)
+
+
+def _median(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(median(there)) if there else None
+
+
+def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filters) -> pl.DataFrame:
+    zone = filters.settings.time_zone
+    shift = pl.duration(days=days)
+    moved: list[pl.Expr] = []
+    for name in key:
+        kind = frame.schema[name]
+        if isinstance(kind, pl.Datetime) and kind.time_zone:
+            local = pl.col(name).dt.convert_time_zone(zone).dt.replace_time_zone(None) + shift
+            moved.append(
+                local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC").alias(name)
+            )
+        elif isinstance(kind, pl.Datetime | pl.Date):
+            moved.append((pl.col(name) + shift).alias(name))
+    return frame.with_columns(moved)
+
+
+def _windows_of(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[dict[str, datetime]]:
+    """Business hours of the period, of an open one within what the presence feed covers."""
+    first, last = filters.start, filters.end
+    if first is None or last is None:
+        row = (
+            cursor.sql(
+                "select min(started_at) a, max(as_of) b from (select started_at from presence_intervals), (select max(as_of) as_of from builds)"
+            )
+            .pl()
+            .row(0)
+        )
+        first, last = first or row[0], last or row[1]
+    return filters.open_windows(first, last) if first is not None and last is not None and first < last else []
+
+
+def _listed(values: tuple[str, ...]) -> list[str] | None:
+    return list(values) or None
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def _stepped(seconds: float | None) -> bool:
+    return seconds is not None and float(seconds).is_integer() and seconds <= STEPPED_WAIT_S
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Reading the .sql files
+
+_MACRO = re.compile(r"create or replace macro (?P<name>\w+)\((?P<arguments>[^)]*)\) as (?P<body>.*?);", re.DOTALL)
+_COLUMN = re.compile(r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: \[(?P<unit>[^\]]*)\])? ?(?P<meaning>.*)")
+
+
+def sql_text(name: str) -> str:
+    """The text of `<name>.sql` beside this module."""
+    return resources.files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _read_report(name: str) -> Report:
+    """A report of its file's head and body. Raises ValueError for a head that lacks what every report needs."""
+    text = sql_text(name)
+    head: dict[str, str] = {}
+    columns: list[ResultColumn] = []
+    body = text.splitlines()
+    while body and body[0].startswith("--"):
+        line = body.pop(0).removeprefix("--")
+        if line.startswith("   ") and "result" in head:
+            if (match := _COLUMN.fullmatch(line.strip())) is None:
+                raise ValueError(f"{name}.sql: no column: {line.strip()}")
+            columns.append(ResultColumn(match["name"], match["type"], match["unit"] or "", match["meaning"]))
+        else:
+            key, _, value = line.strip().partition(":")
+            head[key] = value.strip()
+    if not {"question", "grain", "result"} <= head.keys() or not columns:
+        raise ValueError(f"{name}.sql: its head lacks question, grain or result")
+    return Report(
+        name, head["question"], head["grain"], _names(head.get("key")), _names(head.get("metrics")), tuple(columns), "\n".join(body).strip()
+    )  # fmt: skip
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def _read_metrics() -> dict[str, Metric]:
+    metrics: dict[str, Metric] = {}
+    text = sql_text("metrics")
+    for match in _MACRO.finditer(text):
+        above = text[: match.start()].rstrip("\n").rsplit("\n\n", 1)[-1].splitlines()
+        said = dict(line.removeprefix("-- ").split(": ", 1) for line in above if re.match(r"-- (label|formula|grain|unit|source): ", line))
+        if "label" in said:
+            name = match["name"]
+            sql = f"{name}({match['arguments']}) = {' '.join(match['body'].split())}"
+            metrics[name] = Metric(name, said["label"], said["formula"], said["grain"], said["unit"], said["source"], sql)
+    return metrics
+
+
+def _report_names() -> list[str]:
+    others = {"metrics", "views", "selections", "rollups"}
+    return sorted(
+        entry.name.removesuffix(".sql")
+        for entry in resources.files(__package__).iterdir()
+        if entry.name.endswith(".sql") and entry.name.removesuffix(".sql") not in others
+    )
+
+
+METRICS: Final[Mapping[str, Metric]] = _read_metrics()
+REPORTS: Final[Mapping[str, Report]] = {name: _read_report(name) for name in _report_names()}

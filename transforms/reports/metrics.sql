@@ -1,0 +1,440 @@
+-- Every formula of the reports, once. Executed into the warehouse at each publish, so a page, a file and an analyst's own
+-- SQL give one number. Each macro that is a metric carries its description: lines `key: text` right above it, which become
+-- the macro's comment, docs/metrics.md and the page of definitions (transforms.reports.catalog reads them).
+--
+-- Figures of a site are of calls and belong to the local interval of started_at (others book them to the interval of the
+-- disconnect); figures of a queue are of visits and belong to entered_at; figures of an agent are of offers and belong to
+-- the start of the offer. Rates have no value where their denominator is 0. Calls in progress and lost calls have no end,
+-- so they are in no rate. No table is read here.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What a row is
+
+create or replace macro share(part, whole) as part / nullif(whole, 0);
+
+-- label: Offered calls
+-- formula: inbound calls that have ended
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end
+create or replace macro is_offered(direction, has_end) as coalesce(direction = 'inbound' and has_end, false);
+
+-- label: Answered calls
+-- formula: inbound: a person answered (answered_by_at is there; a queue or an announcement that picks up is no answer); others: answered_at is there
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end, calls.answered_at, calls.answered_by_at
+create or replace macro is_answered(direction, has_end, answered_at, answered_by_at) as
+    coalesce(has_end and case when direction = 'inbound' then answered_by_at is not null else answered_at is not null end, false);
+
+-- label: Abandoned calls
+-- formula: inbound, ended by the caller before any answer, whatever the cause or outcome, after a wait of at least S
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.abandoned, calls.wait_ms, setting short_abandon_s
+create or replace macro is_abandoned(direction, abandoned, wait_ms, short_ms) as
+    coalesce(direction = 'inbound' and abandoned and wait_ms >= short_ms, false);
+
+-- label: Short abandons
+-- formula: as abandoned, after a wait of less than S: a count, in no rate
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.abandoned, calls.wait_ms, setting short_abandon_s
+create or replace macro is_short_abandon(direction, abandoned, wait_ms, short_ms) as
+    coalesce(direction = 'inbound' and abandoned and wait_ms < short_ms, false);
+
+-- label: Missed calls
+-- formula: inbound, ended, no person answered, whatever the outcome: one a call, never one a phone that rang
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end, calls.answered_by_at
+create or replace macro is_missed(direction, has_end, answered_by_at) as
+    coalesce(direction = 'inbound' and has_end and answered_by_at is null, false);
+
+-- label: Picked up by no person
+-- formula: inbound, ended, answered_at is there but answered_by_at is not: a queue, an announcement or a machine picked up
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end, calls.answered_at, calls.answered_by_at
+create or replace macro is_picked_up(direction, has_end, answered_at, answered_by_at) as
+    coalesce(direction = 'inbound' and has_end and answered_at is not null and answered_by_at is null, false);
+
+-- label: Unanswered calls
+-- formula: missed, but neither abandoned nor a short abandon: ended by the system, by an unknown side, or after a machine picked up
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end, calls.answered_by_at, calls.abandoned
+create or replace macro is_unanswered(direction, has_end, answered_by_at, abandoned) as
+    coalesce(direction = 'inbound' and has_end and answered_by_at is null and not abandoned, false);
+
+-- label: Outbound attempts
+-- formula: outbound calls that have ended
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end
+create or replace macro is_attempt(direction, has_end) as coalesce(direction = 'outbound' and has_end, false);
+
+-- label: Outbound answered
+-- formula: outbound calls that have ended and were answered (answered_at)
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.has_end, calls.answered_at
+create or replace macro is_reached(direction, has_end, answered_at) as
+    coalesce(direction = 'outbound' and has_end and answered_at is not null, false);
+
+-- label: Abandoned on hold
+-- formula: the last state is held and the side outside ended the call: the caller if inbound, the callee if outbound
+-- grain: call
+-- unit: calls
+-- source: call_states.phase, calls.direction, calls.ended_by
+create or replace macro is_abandoned_on_hold(direction, last_phase, ended_by) as
+    coalesce(last_phase = 'held' and ended_by = case direction when 'inbound' then 'caller' when 'outbound' then 'callee' end, false);
+
+-- label: Short calls
+-- formula: answered, talk below 10 s; they stay in every rate
+-- grain: call
+-- unit: calls
+-- source: calls.answered_at, calls.has_end, calls.talk_ms
+create or replace macro is_short_call(has_end, answered_at, talk_ms) as coalesce(has_end and answered_at is not null and talk_ms < 10000, false);
+
+-- label: Voicemail
+-- formula: the flag voicemail is among the call's flags, where the phone system sends it
+-- grain: call
+-- unit: calls
+-- source: calls.flags
+create or replace macro is_voicemail(flags) as list_contains(flags, 'voicemail');
+
+-- label: In progress
+-- formula: no end has come and the last event is less than 4 h before the build: shown apart, in no rate
+-- grain: call
+-- unit: calls
+-- source: calls.outcome
+create or replace macro is_in_progress(outcome) as outcome = 'in_progress';
+
+-- label: Lost
+-- formula: no end has come and the last event is 4 h or more before the build: shown apart, never summed as talk
+-- grain: call
+-- unit: calls
+-- source: calls.outcome
+create or replace macro is_lost(outcome) as outcome = 'lost';
+
+create or replace macro has_ended(outcome) as not (is_in_progress(outcome) or is_lost(outcome));
+
+-- label: Outcome is not abandoned, the caller left
+-- formula: inbound calls that count as abandoned or short abandon though their outcome is another
+-- grain: call
+-- unit: calls
+-- source: calls.direction, calls.abandoned, calls.outcome
+create or replace macro is_otherwise_abandoned(direction, abandoned, outcome) as
+    coalesce(direction = 'inbound' and abandoned and outcome <> 'abandoned', false);
+
+-- The predicate behind a figure that opens a list of calls; null means every call.
+create or replace macro is_figure(figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, short_ms) as
+    case figure
+        when 'offered' then is_offered(direction, has_end)
+        when 'answered' then direction = 'inbound' and is_answered(direction, has_end, answered_at, answered_by_at)
+        when 'abandoned' then is_abandoned(direction, abandoned, wait_ms, short_ms)
+        when 'short_abandoned' then is_short_abandon(direction, abandoned, wait_ms, short_ms)
+        when 'missed' then is_missed(direction, has_end, answered_by_at)
+        when 'unanswered' then is_unanswered(direction, has_end, answered_by_at, abandoned)
+        when 'picked_up' then is_picked_up(direction, has_end, answered_at, answered_by_at)
+        when 'attempts' then is_attempt(direction, has_end)
+        when 'reached' then is_reached(direction, has_end, answered_at)
+        when 'inbound' then direction = 'inbound'
+        when 'outbound' then direction = 'outbound'
+        when 'internal' then direction = 'internal'
+        when 'unknown_direction' then direction not in ('inbound', 'outbound', 'internal')
+        when 'talked' then is_answered(direction, has_end, answered_at, answered_by_at)
+        when 'in_progress' then is_in_progress(outcome)
+        when 'lost' then is_lost(outcome)
+        when 'ended' then has_end
+        when 'short_calls' then is_short_call(has_end, answered_at, talk_ms)
+        when 'voicemail' then is_voicemail(flags)
+        when 'otherwise_abandoned' then is_otherwise_abandoned(direction, abandoned, outcome)
+        else figure is null
+    end;
+
+-- label: Why a call was missed
+-- formula: the first that holds: out_of_hours · short_abandon · failed (outcome) · nobody_rang (no leg with a user) · rang_not_answered · abandoned_in_queue · other
+-- grain: missed call
+-- unit: reason
+-- source: missed_calls, setting business_hours, setting short_abandon_s
+create or replace macro missed_reason(open, abandoned, wait_ms, outcome, users_rung, users_unanswered, visits, short_ms) as
+    case
+        when not open then 'out_of_hours'
+        when abandoned and wait_ms < short_ms then 'short_abandon'
+        when outcome = 'failed' then 'failed'
+        when users_rung = 0 then 'nobody_rang'
+        when users_unanswered > 0 then 'rang_not_answered'
+        when abandoned and visits > 0 then 'abandoned_in_queue'
+        else 'other'
+    end;
+
+-- label: Class of an offer
+-- formula: answered · caller_left (the caller hung up while it rang: leg and call end together, ended by the caller) · taken (another person answered the call) · lost
+-- grain: offer (an inbound leg with a user)
+-- unit: class
+-- source: call_legs, calls.ended_at, calls.ended_by, calls.answered_by_at
+create or replace macro offer_result(answered, leg_ended_at, call_ended_at, ended_by, answered_by_at) as
+    case
+        when answered then 'answered'
+        when call_ended_at is null and leg_ended_at is null then 'open'
+        when coalesce(leg_ended_at = call_ended_at and ended_by = 'caller', false) then 'caller_left'
+        when answered_by_at is not null then 'taken'
+        else 'lost'
+    end;
+
+-- An agent's name in filters: the phone system's own presence id, <company>_<extension>; without an extension the user id.
+create or replace macro agent_of(company, extension, user_id) as company || '_' || coalesce(extension, user_id);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Rates and means, from counts and sums
+
+-- label: Answer rate
+-- formula: answered / (offered − short abandons)
+-- grain: calls of a site, or visits of a queue
+-- unit: share
+-- source: is_answered, is_offered, is_short_abandon
+create or replace macro answer_rate(answered, offered, short_abandons) as share(answered, offered - short_abandons);
+
+-- label: Abandonment rate
+-- formula: abandoned / (offered − short abandons)
+-- grain: calls of a site, or visits of a queue
+-- unit: share
+-- source: is_abandoned, is_offered, is_short_abandon
+create or replace macro abandonment_rate(abandoned, offered, short_abandons) as share(abandoned, offered - short_abandons);
+
+-- label: Service level, default
+-- formula: answered within T / (offered − short abandons); overflowed visits stay in offered
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s, setting short_abandon_s
+create or replace macro service_level(answered_in_time, offered, short_abandons) as share(answered_in_time, offered - short_abandons);
+
+-- label: Service level, abandons negative
+-- formula: answered within T / offered
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro service_level_abandons_negative(answered_in_time, offered) as share(answered_in_time, offered);
+
+-- label: Service level, abandons ignored
+-- formula: answered within T / (offered − abandoned within T)
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro service_level_abandons_ignored(answered_in_time, offered, left_in_time) as share(answered_in_time, offered - left_in_time);
+
+-- label: Service level, abandons positive
+-- formula: (answered within T + abandoned within T) / offered
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro service_level_abandons_positive(answered_in_time, offered, left_in_time) as share(answered_in_time + left_in_time, offered);
+
+-- label: Service level, of answered only
+-- formula: answered within T / answered
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro service_level_of_answered_only(answered_in_time, answered) as share(answered_in_time, answered);
+
+-- label: Service level in force
+-- formula: the one of the five that service_level_formula names, by queue; of several queues: the sum of their numerators / the sum of their denominators
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits, setting service_level_formula
+create or replace macro service_level_numerator(formula, answered_in_time, left_in_time) as
+    case when formula = 'abandons_positive' then answered_in_time + left_in_time else answered_in_time end;
+create or replace macro service_level_denominator(formula, offered, answered, short_abandons, left_in_time) as
+    case formula
+        when 'default' then offered - short_abandons
+        when 'abandons_negative' then offered
+        when 'abandons_ignored' then offered - left_in_time
+        when 'abandons_positive' then offered
+        when 'of_answered_only' then answered
+    end;
+
+-- label: Average speed of answer
+-- formula: sum of wait / answered, of answered visits; from the entry into the queue (an announcement before it is not in it)
+-- grain: visits of a queue
+-- unit: ms
+-- source: queue_visits.wait_ms, queue_visits.result
+create or replace macro average_speed_of_answer(answered_wait_ms, answered) as share(answered_wait_ms, answered);
+
+-- label: Average wait
+-- formula: sum of wait / calls, inbound calls that have ended; until the first answer of any kind, else until the end
+-- grain: call
+-- unit: ms
+-- source: calls.wait_ms
+create or replace macro average_wait(wait_ms, calls) as share(wait_ms, calls);
+
+-- label: Time to abandon
+-- formula: sum of wait / abandoned
+-- grain: calls of a site, or visits of a queue
+-- unit: ms
+-- source: calls.wait_ms, queue_visits.wait_ms
+create or replace macro time_to_abandon(abandoned_wait_ms, abandoned) as share(abandoned_wait_ms, abandoned);
+
+-- label: Patience
+-- formula: of those still waiting at the beginning of a step of 5 s, the share that hangs up within it
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.wait_ms, queue_visits.result
+create or replace macro patience(left_in_step, still_waiting) as share(left_in_step, still_waiting);
+
+-- label: Average talk time
+-- formula: sum of talk / answered; talk is without hold
+-- grain: call
+-- unit: ms
+-- source: calls.talk_ms
+create or replace macro average_talk(talk_ms, answered) as share(talk_ms, answered);
+
+-- label: Average handling time, without wrap-up
+-- formula: (talk + hold) / answered; work after the call is not in the phone system's events
+-- grain: call, or offer
+-- unit: ms
+-- source: calls.talk_ms, calls.hold_ms
+create or replace macro average_handling_time(talk_ms, hold_ms, answered) as share(talk_ms + hold_ms, answered);
+
+-- label: Median, 90th and 95th percentile
+-- formula: the value below which this share of all values lies, interpolated between neighbours; exact, never approximated
+-- grain: as the values
+-- unit: as the values
+-- source: wait_ms, talk_ms
+create or replace macro median_of(values_ms) as quantile_cont(values_ms, 0.5);
+create or replace macro p90_of(values_ms) as quantile_cont(values_ms, 0.9);
+create or replace macro p95_of(values_ms) as quantile_cont(values_ms, 0.95);
+
+-- label: Agent answer rate
+-- formula: answered offers / offers
+-- grain: offer (an inbound leg with a user); with ring-all several phones are offered one call
+-- unit: share
+-- source: agent_offers.result
+create or replace macro agent_answer_rate(answered, offers) as share(answered, offers);
+
+-- label: Occupancy
+-- formula: time talking / time registered, ringing or talking, of the phone, within the period ∩ business hours ∩ status available
+-- grain: agent
+-- unit: share
+-- source: presence_intervals, setting business_hours
+create or replace macro occupancy(busy_ms, ready_ms) as share(busy_ms, ready_ms);
+create or replace macro is_phone_ready(status) as coalesce(status in ('registered', 'ringing', 'talking', 'rt'), false);
+create or replace macro is_phone_busy(status) as coalesce(status in ('talking', 'rt'), false);
+create or replace macro is_available(status) as coalesce(status in ('available', 'online'), false);
+
+-- label: Missed callers recovered
+-- formula: episodes in which a person was reached within the callback window / all episodes
+-- grain: episode: one caller from a first missed call to the first contact that reached a person
+-- unit: share
+-- source: missed_episodes, missed_calls, setting callback_days
+create or replace macro recovery_rate(recovered, episodes) as share(recovered, episodes);
+create or replace macro episode_state(first_miss_at, recovered_at, as_of, callback_days) as
+    case
+        when recovered_at <= first_miss_at + to_days(callback_days) then 'recovered'
+        when recovered_at is not null then 'late'
+        when as_of <= first_miss_at + to_days(callback_days) then 'open'
+        else 'expired'
+    end;
+
+-- label: Priority of a missed caller
+-- formula: missed calls of the episode × hours since the first of them
+-- grain: episode
+-- unit: hours
+-- source: missed_calls, builds.as_of
+create or replace macro callback_priority(misses, first_miss_at, as_of) as misses * greatest(epoch_ms(as_of) - epoch_ms(first_miss_at), 0) / 3600000;
+
+-- label: Repeat callers
+-- formula: answered inbound calls whose caller calls again within the window, 15 minutes later at the earliest / answered inbound calls older than the window
+-- grain: call
+-- unit: share
+-- source: calls.external_key, calls.started_at, calls.answered_by_at, setting repeat_days
+create or replace macro repeat_rate(repeated, answered) as share(repeated, answered);
+
+-- label: Answer–seizure ratio
+-- formula: answered / attempts, outbound
+-- grain: call, by trunk
+-- unit: share
+-- source: calls.outcome, calls.trunk_name
+create or replace macro answer_seizure_ratio(answered, attempts) as share(answered, attempts);
+
+-- label: Network effectiveness ratio
+-- formula: (answered + busy + no answer + rejected) / attempts, outbound
+-- grain: call, by trunk
+-- unit: share
+-- source: calls.outcome, calls.trunk_name
+create or replace macro network_effectiveness_ratio(answered, busy, no_answer, rejected, attempts) as share(answered + busy + no_answer + rejected, attempts);
+
+-- label: Peak of concurrent calls
+-- formula: the most calls open at one instant; an end and a start at one instant do not overlap; calls without an end count up to their last event
+-- grain: minute
+-- unit: calls
+-- source: concurrency_by_minute, calls.started_at, calls.ended_at
+create or replace macro call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as
+    coalesce(ended_at, started_at + to_milliseconds(ring_ms + talk_ms + hold_ms + other_ms));
+
+-- label: Erlangs
+-- formula: time in calls within an hour / 1 hour
+-- grain: hour
+-- unit: erlangs
+-- source: concurrency_by_minute.busy_ms
+create or replace macro erlangs(busy_ms, period_ms) as share(busy_ms, period_ms);
+
+-- label: Agrees with the vendor
+-- formula: ours and the vendor's own figure differ by at most 1 s
+-- grain: call
+-- unit: truth
+-- source: reconciliation
+create or replace macro agrees(ours_ms, theirs_ms) as abs(ours_ms - theirs_ms) <= 1000;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Time. Quarter hours of UTC: since 2000 each zone's offset is a whole number of them, half-hour and 45-minute zones too.
+
+create or replace macro quarter_of(instant) as make_timestamptz((epoch_ms(instant) // 900000) * 900000000);
+
+-- A wait as the roll-ups keep it: cut to whole seconds, 1 ms more where something was cut off, and 600001 beyond 600 s. So
+-- `wait ≤ T` and `wait < S` hold of it exactly where they hold of the wait, for whole seconds up to 600.
+create or replace macro rounded_wait(wait_ms) as
+    least((wait_ms // 1000) * 1000 + case when wait_ms % 1000 > 0 then 1 else 0 end, 600001);
+
+-- The minute of the local week, 0 on Monday 00:00; and whether it is open. open_minutes: 10080 bits, null: always.
+create or replace macro minute_of_week(instant, time_zone) as (epoch_ms(timezone(time_zone, instant)) // 60000 + 4320) % 10080;
+create or replace macro is_open(instant, time_zone, open_minutes, holidays) as
+    open_minutes is null or (
+        get_bit(open_minutes::bit, minute_of_week(instant, time_zone)::int) = 1
+        and not list_contains(holidays::date[], timezone(time_zone, instant)::date)
+    );
+
+-- The start of the local interval that an instant lies in, as an instant. In the hour that comes twice a year, both are kept.
+create or replace macro interval_of(instant, time_zone, grain, first_weekday) as
+    case grain
+        when 'quarter' then quarter_of(instant)
+        when 'half_hour' then instant - to_minutes(minute(timezone(time_zone, instant)) % 30) - to_milliseconds(epoch_ms(instant) % 60000)
+        when 'hour' then instant - to_minutes(minute(timezone(time_zone, instant))) - to_milliseconds(epoch_ms(instant) % 60000)
+        else timezone(time_zone, local_interval_of(timezone(time_zone, instant), grain, first_weekday))
+    end;
+create or replace macro local_interval_of(local_at, grain, first_weekday) as
+    case grain
+        when 'day' then date_trunc('day', local_at)
+        when 'week' then date_trunc('day', local_at) - to_days(((isodow(local_at) - first_weekday + 7) % 7)::int)
+        when 'month' then date_trunc('month', local_at)
+    end;
+
+-- For the table of minutes: until when a call counts as open, and the hours that it touches. One longer than 31 days counts
+-- for 31: a mistaken end in 2099 must not fill the table.
+create or replace macro concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as
+    least(greatest(call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), started_at), started_at + interval 31 days);
+create or replace macro hours_of(from_at, until_at) as
+    case when until_at > from_at then range(make_timestamptz((epoch_ms(from_at) // 3600000) * 3600000000), until_at, interval 1 hour) else [] end;
+
+-- The local intervals from start to before stop, each by its start as an instant.
+create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
+    select distinct interval_of(quarter_at, time_zone, grain, first_weekday) as interval_at
+    from (select unnest(range(quarter_of(start), stop, interval 15 minutes)) as quarter_at);
+
+-- Whether a text is part of a number or name of a call; letters of either case. What lists are sorted by, in milliseconds.
+create or replace macro is_found(part, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id) as
+    contains(lower(concat_ws(chr(10), caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id)), lower(part));
+create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, duration_ms) as
+    case name when 'wait_ms' then wait_ms when 'talk_ms' then talk_ms when 'hold_ms' then hold_ms when 'duration_ms' then duration_ms
+        else epoch_ms(started_at) end;

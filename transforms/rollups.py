@@ -1,0 +1,352 @@
+"""Tables prepared for reports: what pages would otherwise compute again and again. (DESIGN 11, METRICS 0.7)
+
+Promise: after `refresh` these tables hold, row for row, what `rebuild` would make of the same facts. No setting of `[reports]` is in
+them: steps of wait and raw times are kept, thresholds are applied when a report asks.
+
+Both run the same statements over `todo_…` temporary views: in a rebuild these are the facts, in a refresh what has changed and
+what shares a caller, a quarter hour or an hour with it. `refresh` expects the temporary tables `calls_old`, `calls_new`,
+`visits_old` and `visits_new`: the rows of calls and queue_visits that this build removed and inserted.
+
+Both also (re)define the macros of reports/metrics.sql and reports/selections.sql and the view of reports/views.sql.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from transforms.reports.catalog import METRICS, sql_text
+from transforms.tables import COUNT, INSTANT, TEXT, TRUTH, Column, Table, by_name, literal
+
+INSTANTS: Final = pa.list_(pa.field("item", INSTANT))
+
+_COMPANY = Column("company", TEXT, "The company as the phone system names it")
+_CALL_ID = Column("call_id", TEXT, "The call's id")
+_QUARTER = Column("quarter_at", INSTANT, "Start of the quarter hour", "UTC")
+_ROUNDED = "cut to whole seconds, 1 ms more where something was cut off, 600001 beyond 600 s"
+
+CALLS_BY_QUARTER: Final = Table(
+    "calls_by_quarter",
+    (
+        _QUARTER,
+        _COMPANY,
+        Column("direction", TEXT, "calls.direction"),
+        Column("outcome", TEXT, "calls.outcome"),
+        Column("has_end", TRUTH, "calls.has_end"),
+        Column("ended_by", TEXT, "calls.ended_by; empty where null"),
+        Column("picked_up", TRUTH, "true where calls.answered_at is there, else null"),
+        Column("by_person", TRUTH, "true where calls.answered_by_at is there, else null"),
+        Column("abandoned", TRUTH, "calls.abandoned"),
+        Column("waited_ms", COUNT, f"Wait of abandoned calls, else null: {_ROUNDED}", "ms"),
+        Column("calls", COUNT, "Calls that started in the quarter hour", "count"),
+        Column("duration_ms", COUNT, "Sum of duration_ms", "ms"),
+        Column("wait_ms", COUNT, "Sum of wait_ms", "ms"),
+        Column("talk_ms", COUNT, "Sum of talk_ms", "ms"),
+        Column("hold_ms", COUNT, "Sum of hold_ms", "ms"),
+        Column("holds", COUNT, "Sum of hold_count", "count"),
+        Column("transfers", COUNT, "Sum of transfer_count", "count"),
+        Column("short_calls", COUNT, "Calls that is_short_call() counts", "count"),
+        Column("voicemails", COUNT, "Calls that is_voicemail() counts", "count"),
+        Column("repeated_deliveries", COUNT, "Sum of delivery_count − event_count", "count"),
+        Column("late_events", COUNT, "Sum of late_events", "count"),
+        Column("calls_with_late_events", COUNT, "Calls with late events", "count"),
+        Column("calls_without_start", COUNT, "Calls without a start", "count"),
+        Column("otherwise_abandoned", COUNT, "Calls that is_otherwise_abandoned() counts", "count"),
+    ),
+    ("quarter_at", "company", "direction", "outcome", "has_end", "ended_by", "picked_up", "by_person", "abandoned", "waited_ms"),
+    ("quarter_at", "company", "direction", "outcome", "has_end", "ended_by", "picked_up", "by_person", "abandoned", "waited_ms"),
+    "One row a quarter hour and kind of call: counts and sums of the calls that started in it (macro call_units)",
+)
+
+VISITS_BY_QUARTER: Final = Table(
+    "visits_by_quarter",
+    (
+        _QUARTER,
+        _COMPANY,
+        Column("queue_name", TEXT, "queue_visits.queue_name"),
+        Column("result", TEXT, "queue_visits.result"),
+        Column("waited_ms", COUNT, f"The wait, null while the visit is open: {_ROUNDED}", "ms"),
+        Column("visits", COUNT, "Visits that began in the quarter hour", "count"),
+        Column("wait_ms", COUNT, "Sum of wait_ms", "ms"),
+    ),
+    ("quarter_at", "company", "queue_name", "result", "waited_ms"),
+    ("quarter_at", "company", "queue_name", "result", "waited_ms"),
+    "One row a quarter hour, queue, result and wait: the wait histogram of queue visits by whole second (macro visit_units)",
+)
+
+AGENT_OFFERS: Final = Table(
+    "agent_offers",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("leg", COUNT, "call_legs.leg", "count"),
+        Column("offered_at", INSTANT, "Start of the leg", "UTC"),
+        Column("extension", TEXT, "The user's extension"),
+        Column("user_id", TEXT, "The user's id, never null"),
+        Column("name", TEXT, "The user's name"),
+        Column("department", TEXT, "The user's department"),
+        Column("queue_name", TEXT, "The leg's queue"),
+        Column("result", TEXT, "answered, caller_left, taken (by another person), lost or open (macro offer_result)"),
+        Column("ring_ms", COUNT, "Time ringing in the leg", "ms"),
+        Column("talk_ms", COUNT, "Time talking in the leg", "ms"),
+        Column("hold_ms", COUNT, "Time held in the leg", "ms"),
+        Column("transferred", TRUTH, "Whether a later leg of the call was answered by a user too"),
+    ),
+    ("company", "call_id", "leg"),
+    ("offered_at", "company", "call_id", "leg"),
+    "One row an offer of an inbound call to a user: an inbound leg with a user",
+)
+
+MISSED_CALLS: Final = Table(
+    "missed_calls",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("started_at", INSTANT, "calls.started_at", "UTC"),
+        Column("external_key", TEXT, "calls.external_key; null where the number is withheld or too short"),
+        Column("external_phone", TEXT, "calls.external_phone"),
+        Column("caller_name", TEXT, "calls.caller_name"),
+        Column("wait_ms", COUNT, "calls.wait_ms", "ms"),
+        Column("abandoned", TRUTH, "calls.abandoned"),
+        Column("outcome", TEXT, "calls.outcome"),
+        Column("trunk_name", TEXT, "calls.trunk_name"),
+        Column("last_queue", TEXT, "calls.queue_name"),
+        Column("users_rung", COUNT, "Legs with a user", "count"),
+        Column("users_unanswered", COUNT, "Legs with a user that were not answered", "count"),
+        Column("visits", COUNT, "Queue visits", "count"),
+        Column("episode", COUNT, "missed_episodes.episode; null without external_key", "count"),
+    ),
+    ("company", "call_id"),
+    ("started_at", "company", "call_id"),
+    "One row an inbound call that ended and that no person answered",
+)
+
+MISSED_EPISODES: Final = Table(
+    "missed_episodes",
+    (
+        _COMPANY,
+        Column("external_key", TEXT, "The caller: calls.external_key"),
+        Column("episode", COUNT, "Contacts with this number that reached a person before the episode", "count"),
+        Column("misses", COUNT, "Missed calls", "count"),
+        Column("first_miss_at", INSTANT, "Start of the first missed call", "UTC"),
+        Column("last_miss_at", INSTANT, "Start of the last missed call", "UTC"),
+        Column("tried_at", INSTANTS, "Our outbound calls that reached nobody, from the first miss on, in order", "UTC"),
+        Column("recovered_at", INSTANT, "Start of the contact that reached a person and ends the episode; null while none has", "UTC"),
+        Column("recovered_how", TEXT, "they rang again or we called"),
+        Column("recovered_call_id", TEXT, "That contact"),
+        Column("recovered_by", TEXT, "Name of our person in that contact"),
+    ),
+    ("company", "external_key", "episode"),
+    ("first_miss_at", "company", "external_key", "episode"),
+    "One row an episode of a caller: from a missed call to the first contact that reached a person, in either direction",
+)
+
+CONCURRENCY_BY_MINUTE: Final = Table(
+    "concurrency_by_minute",
+    (
+        Column("minute_at", INSTANT, "Start of the minute", "UTC"),
+        _COMPANY,
+        Column(
+            "peak", COUNT, "The most calls open at one instant of the minute; an end and a start at one instant do not overlap", "count"
+        ),
+        Column("busy_ms", COUNT, "Sum over calls of the time open within the minute", "ms"),
+    ),
+    ("minute_at", "company"),
+    ("minute_at", "company"),
+    "One row a minute with calls open: exact peak and time. A call without an end counts up to its last event, one longer than 31 days for 31",
+)
+
+REPORT_TABLES: Final[dict[str, Table]] = by_name(
+    (CALLS_BY_QUARTER, VISITS_BY_QUARTER, AGENT_OFFERS, MISSED_CALLS, MISSED_EPISODES, CONCURRENCY_BY_MINUTE)
+)
+"""Every prepared table, published beside the facts."""
+
+
+def rebuild(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes every prepared table of the facts, from nothing."""
+    for table in REPORT_TABLES.values():
+        con.execute(f"drop table if exists {table.name}")
+        con.execute(table.ddl())
+        for comment in table.comments():
+            con.execute(comment)
+    define(con)
+    con.execute(_EVERYTHING)
+    _fill(con)
+
+
+def refresh(con: duckdb.DuckDBPyConnection) -> None:
+    """Brings every prepared table up to date with what this build has changed."""
+    if not _are_there(con):
+        rebuild(con)
+        return
+    define(con)
+    con.execute(_CHANGED)
+    con.execute(_DELETE)
+    _fill(con)
+
+
+def define(con: duckdb.DuckDBPyConnection) -> None:
+    """Defines macros and views, each metric with its formula as a comment."""
+    for name in ("metrics", "selections", "views"):
+        con.execute(sql_text(name))
+    for metric in METRICS.values():
+        con.execute(f"comment on macro {metric.name} is {literal(f'{metric.label}: {metric.formula} [{metric.unit}]')}")
+
+
+def _are_there(con: duckdb.DuckDBPyConnection) -> bool:
+    found = con.execute("select table_name from duckdb_tables() where database_name = current_database() and not temporary").fetchall()
+    return REPORT_TABLES.keys() <= {name for (name,) in found}
+
+
+def _fill(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_CONTACTS)
+    for name, select in _FILL.items():
+        table = REPORT_TABLES[name]
+        con.execute(f"insert into {name} by name select * from ({select}) order by {', '.join(table.order_by)}")
+    con.execute(_FORGET)
+
+
+_EVERYTHING: Final = """
+create or replace temp view todo_call_units as from call_units();
+create or replace temp view todo_visit_units as from visit_units();
+create or replace temp view todo_legs as
+    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
+    from call_legs l join calls c using (company, call_id)
+    where l.callee_user_id is not null and c.direction = 'inbound';
+create or replace temp view todo_misses as from calls where is_missed(direction, has_end, answered_by_at);
+create or replace temp view todo_contacts as
+    from calls semi join (from calls where is_missed(direction, has_end, answered_by_at)) m using (company, external_key);
+create or replace temp view todo_hours as
+    select company, hour_at, greatest(from_at, hour_at) as from_at, least(until_at, hour_at + interval 1 hour) as until_at from (
+        select company, started_at as from_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as until_at,
+            unnest(hours_of(from_at, until_at)) as hour_at
+        from calls);
+"""
+
+# What a refresh computes again: the changed calls; all calls of their quarter hours; of their outside numbers; of the hours
+# in which they were open. Found by whole scans of a few narrow columns, which cost less than an index.
+_CHANGED: Final = """
+create or replace temp table changed_calls as
+    select distinct company, call_id from (select company, call_id from calls_old union all select company, call_id from calls_new);
+create or replace temp table changed_quarters as
+    select distinct quarter_of(started_at) as quarter_at from (from calls_old union all from calls_new);
+create or replace temp table changed_visit_quarters as
+    select distinct quarter_of(entered_at) as quarter_at from (from visits_old union all from visits_new);
+create or replace temp table changed_numbers as
+    select distinct company, external_key from (from calls_old union all from calls_new) where external_key is not null;
+create or replace temp table changed_hours as
+    select distinct company, unnest(hours_of(started_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms))) as hour_at
+    from (from calls_old union all from calls_new);
+
+create or replace temp view todo_call_units as from call_units() semi join changed_quarters using (quarter_at);
+create or replace temp view todo_visit_units as from visit_units() semi join changed_visit_quarters using (quarter_at);
+create or replace temp view todo_legs as
+    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
+    from (from call_legs semi join changed_calls using (company, call_id)) l
+    join (select company, call_id, direction, ended_at, ended_by, answered_by_at from calls_new) c using (company, call_id)
+    where l.callee_user_id is not null and c.direction = 'inbound';
+create or replace temp view todo_misses as
+    from (from calls_new where external_key is null
+          union all from calls semi join changed_numbers using (company, external_key))
+    where is_missed(direction, has_end, answered_by_at);
+create or replace temp view todo_contacts as from calls semi join changed_numbers using (company, external_key);
+create or replace temp view todo_hours as
+    select company, hour_at, greatest(from_at, hour_at) as from_at, least(until_at, hour_at + interval 1 hour) as until_at from (
+        select company, started_at as from_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as until_at,
+            unnest(hours_of(from_at, until_at)) as hour_at
+        from calls)
+    semi join changed_hours using (company, hour_at);
+"""
+
+_DELETE: Final = """
+delete from calls_by_quarter where quarter_at in (from changed_quarters);
+delete from visits_by_quarter where quarter_at in (from changed_visit_quarters);
+delete from agent_offers where (company, call_id) in (from changed_calls);
+delete from missed_calls where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
+delete from missed_episodes where (company, external_key) in (from changed_numbers);
+delete from concurrency_by_minute where (company, date_trunc('hour', minute_at)) in (from changed_hours);
+"""
+
+_FORGET: Final = """
+drop view if exists todo_call_units; drop view if exists todo_visit_units; drop view if exists todo_legs;
+drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
+drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
+drop table if exists changed_numbers; drop table if exists changed_hours;
+drop table if exists numbered_contacts;
+"""
+
+# One row a contact with a number that has been missed, with its episode: the contacts before it that reached a person.
+_CONTACTS: Final = """
+    create or replace temp table numbered_contacts as select *, count(*) filter (kind = 'reach') over (
+            partition by company, external_key order by started_at, call_id rows between unbounded preceding and 1 preceding) as episode
+    from (
+        select company, external_key, call_id, started_at, case when answered_by_at is null then 'miss' else 'reach' end as kind,
+            'they rang again' as how, answered_by_name as by_name
+        from todo_contacts where direction = 'inbound' and external_key is not null and ended_at is not null
+        union all
+        select company, external_key, call_id, started_at, case when answered_at is null then 'try' else 'reach' end, 'we called', caller_name
+        from todo_contacts where direction = 'outbound' and external_key is not null)
+"""
+
+_FILL: Final[dict[str, str]] = {
+    "calls_by_quarter": """
+        select quarter_at, company, direction, outcome, has_end, ended_by, picked_up, by_person, abandoned,
+            rounded_wait(waited_ms) as waited_ms,
+            sum(calls) as calls, sum(duration_ms) as duration_ms, sum(wait_ms) as wait_ms, sum(talk_ms) as talk_ms, sum(hold_ms) as hold_ms,
+            sum(holds) as holds, sum(transfers) as transfers, sum(short_calls) as short_calls, sum(voicemails) as voicemails,
+            sum(repeated_deliveries) as repeated_deliveries, sum(late_events) as late_events,
+            sum(calls_with_late_events) as calls_with_late_events, sum(calls_without_start) as calls_without_start,
+            sum(otherwise_abandoned) as otherwise_abandoned
+        from todo_call_units group by all""",
+    "visits_by_quarter": """
+        select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits, sum(wait_ms) as wait_ms
+        from todo_visit_units group by all""",
+    "agent_offers": """
+        select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id, callee_name as name,
+            callee_department as department, queue_name,
+            offer_result(answered, ended_at, call_ended_at, ended_by, answered_by_at) as result, ring_ms, talk_ms, hold_ms,
+            answered and leg < max(leg) filter (answered) over (partition by company, call_id) as transferred
+        from todo_legs""",
+    "missed_calls": """
+        select m.company, m.call_id, m.started_at, m.external_key, m.external_phone, m.caller_name, m.wait_ms, m.abandoned, m.outcome, m.trunk_name,
+            m.queue_name as last_queue, coalesce(o.users_rung, 0) as users_rung, coalesce(o.users_unanswered, 0) as users_unanswered,
+            coalesce(v.visits, 0) as visits, e.episode
+        from todo_misses m
+        left join (select company, call_id, count(*) as users_rung, count(*) filter (result <> 'answered') as users_unanswered
+                   from agent_offers semi join todo_misses using (company, call_id) group by all) o using (company, call_id)
+        left join (select company, call_id, count(*) as visits
+                   from queue_visits semi join todo_misses using (company, call_id) group by all) v using (company, call_id)
+        left join (select company, call_id, episode from numbered_contacts where kind = 'miss') e using (company, call_id)""",
+    "missed_episodes": """
+        select * exclude (reach, tries), reach.started_at as recovered_at, reach.how as recovered_how, reach.call_id as recovered_call_id,
+            reach.by_name as recovered_by, list_sort(list_filter(coalesce(tries, []), lambda t: t >= first_miss_at)) as tried_at
+        from (
+            select company, external_key, episode,
+                count(*) filter (kind = 'miss') as misses,
+                min(started_at) filter (kind = 'miss') as first_miss_at,
+                max(started_at) filter (kind = 'miss') as last_miss_at,
+                list(started_at) filter (kind = 'try') as tries,
+                min({'started_at': started_at, 'call_id': call_id, 'how': how, 'by_name': by_name}) filter (kind = 'reach') as reach
+            from numbered_contacts
+            group by company, external_key, episode having misses > 0)""",
+    "concurrency_by_minute": """
+        select minute_at, company, max(open_calls)::bigint as peak,
+            sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint as busy_ms
+        from (
+            select company, from_at, until_at, open_calls,
+                unnest(range(date_trunc('minute', from_at), until_at, interval 1 minute)) as minute_at
+            from (
+                select company, moment as from_at,
+                    lead(moment) over (partition by company, hour_at order by moment) as until_at,
+                    sum(change) over (partition by company, hour_at order by moment) as open_calls
+                from (
+                    select company, hour_at, moment, sum(change) as change
+                    from (select company, hour_at, from_at as moment, 1 as change from todo_hours
+                          union all select company, hour_at, until_at, -1 from todo_hours)
+                    group by all having sum(change) <> 0))
+            where open_calls > 0)
+        group by all""",
+}
+"""In an order in which each may read those before it."""
