@@ -71,3 +71,8 @@ def _strike(name: str, action: str) -> None:
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} (failpoint {name})")
         case _:
             raise OSError(errno.EIO, f"{os.strerror(errno.EIO)} (failpoint {name})")
+
+
+def armed() -> str:
+    """What is armed, as `arm` reads it: a parent hands it to its children."""
+    return ",".join(f"{name}:{fault.action}:{fault.visit}{'+' if fault.and_later else ''}" for name, fault in _armed.items())
