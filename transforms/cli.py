@@ -1,0 +1,116 @@
+"""`transforms`: arguments → one call; an error → one line and an exit code. The clock and the environment enter here.
+
+Heavy modules are imported inside the commands, so that `--help` is instant. A command returns its exit code, or None for 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ingest.config import load_config
+from ingest.errors import CallfactsError, UsageError
+from ingest.failpoints import VARIABLE, arm
+
+if TYPE_CHECKING:
+    from transforms.build import Built
+
+_CONFIG_HELP = "The TOML file; default: CALLFACTS_CONFIG, else callfacts.toml, else folder data/ and no sources."
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Instant(click.ParamType[datetime]):
+    """ISO 8601; without an offset UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            instant = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write for example 2026-11-24T12:00:00Z", param, ctx)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+_config_option = click.option("--config", "config_path", type=click.Path(path_type=Path), help=_CONFIG_HELP)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="callfacts", message="callfacts %(version)s")
+def cli() -> None:
+    """Parts in, published facts out."""
+
+
+@cli.command()
+@click.option("--full", is_flag=True, help="Begin afresh, from the landing zone.")
+@click.option("--engine", type=click.Choice(["polars", "spark"]), default="polars", show_default=True, help="Where facts are computed.")
+@click.option("--as-of", "as_of", type=Instant(), help="Judge calls without an end by this instant (ISO 8601), not by now.")
+@_config_option
+@click.pass_obj
+def build(environ: Mapping[str, str], *, full: bool, engine: str, as_of: datetime | None, config_path: Path | None) -> int | None:
+    """Landing zone → facts → published warehouse.duckdb."""
+    config = load_config(config_path, environ)
+    from transforms.build import build as make
+
+    if engine != "polars":
+        raise UsageError("--engine spark: not there yet")
+    began = time.monotonic()
+    built = make(config, _now, as_of=as_of, full=full)
+    for line in report(built, config.storage.warehouse_path, time.monotonic() - began):
+        print(line)
+    return None
+
+
+def report(built: Built, warehouse: Path, seconds: float) -> list[str]:
+    """What a person is told of a build."""
+    why = f" ({built.reason})" if built.reason else ""
+    lines = [
+        f"{built.mode} build{why}: {built.files:,} parts, {built.events:,} deliveries read, {built.calls:,} calls computed, "
+        f"{seconds:.1f} s → {warehouse} ({built.published_bytes / 1e6:,.1f} MB)"
+    ]
+    if built.unlisted_statuses:
+        named = ", ".join(f"{status!r} {events:,}" for status, events in built.unlisted_statuses.items())
+        lines.append(f"statuses that the list of phases lacks, so of phase other (events in all): {named}")
+    if built.unknown_types:
+        named = ", ".join(f"{kind!r} {events:,}" for kind, events in built.unknown_types.items())
+        lines.append(f"event types that no table is made of (events read now, kept in the landing zone): {named}")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command line; its exit code. Errors are one line `transforms: …` on stderr."""
+    door = os.environ if environ is None else environ
+    try:
+        arm(door.get(VARIABLE, ""))
+        code = cli.main(list(sys.argv[1:] if arguments is None else arguments), prog_name="transforms", standalone_mode=False, obj=door)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as shown:
+        click.echo(shown.format_message())
+        return 2
+    except click.ClickException as error:
+        _say(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("stopped")
+        return 130
+    except CallfactsError as error:
+        _say(str(error))
+        return error.exit_code
+
+
+def _say(message: str) -> None:
+    print("transforms: " + " ".join(message.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
