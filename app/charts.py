@@ -1,0 +1,474 @@
+"""Pictures and words: frame → chart, value → text. Pure.
+
+Colours come from one palette that the colour-blind can tell apart on a white and on a dark ground (tests/app measures both);
+no chart says anything by colour alone: each colour has its word in the legend, in the order of the stack, and in the tooltip.
+
+Vega draws instants in the time zone of the *browser*. The reader's zone is a setting, so an instant is handed over as the
+wall clock of that zone, in ms as if it were UTC, on a scale of type `utc`; tooltips are text made here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import polars as pl
+
+NOTHING: Final = "–"
+
+BLUE: Final = "#2775e4"
+VERMILION: Final = "#b8452a"
+OCHRE: Final = "#b48c13"
+PLUM: Final = "#a13e98"
+TEAL: Final = "#12a068"
+VIOLET: Final = "#7450ee"
+GREY: Final = "#65686d"
+SLATE: Final = "#81959f"
+SERIES: Final = (BLUE, VERMILION, TEAL, OCHRE, PLUM, VIOLET, SLATE, GREY)
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    "answered": BLUE,
+    "abandoned": VERMILION,
+    "no_answer": OCHRE,
+    "busy": PLUM,
+    "rejected": VIOLET,
+    "failed": SLATE,
+    "in_progress": TEAL,
+    "lost": GREY,
+}
+PHASES: Final[Mapping[str, str]] = {"ringing": OCHRE, "talking": BLUE, "held": PLUM, "other": GREY}
+
+_BAND: Final = 0.22
+
+
+# ---------------------------------------------------------------- words
+
+
+def duration(ms: float | None) -> str:
+    """ms → `4m 05s`, `12s`, `1h 02m 05s`; nothing → `–`."""
+    if ms is None or ms != ms:
+        return NOTHING
+    sign = "−" if ms < 0 else ""
+    seconds = int(abs(ms) / 1000 + 0.5)
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{sign}{hours}h {minutes:02d}m {seconds:02d}s"
+    if minutes:
+        return f"{sign}{minutes}m {seconds:02d}s"
+    return f"{sign}{seconds}s"
+
+
+def clock(ms: float | None) -> str:
+    """ms since a call's beginning → `01:47.000`, as in the golden cases."""
+    if ms is None:
+        return NOTHING
+    minutes, rest = divmod(int(ms), 60_000)
+    return f"{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def percent(share: float | None, *, digits: int = 1) -> str:
+    """0.8752 → `87.5 %`; nothing → `–`, never 0 % or 100 %."""
+    if share is None or share != share:
+        return NOTHING
+    return f"{share * 100:.{digits}f} %"
+
+
+def count(number: float | None) -> str:
+    """1234 → `1,234`."""
+    return NOTHING if number is None or number != number else f"{number:,.0f}"
+
+
+def number(value: float | None, *, digits: int = 1) -> str:
+    """3.14159 → `3.1`."""
+    return NOTHING if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def age(seconds: float) -> str:
+    """How long ago: `just now`, `3 min ago`, `2 h ago`, `5 days ago`."""
+    if seconds < 0:
+        return "ahead of this machine's clock"
+    for limit, unit, word in ((90, 1, ""), (5400, 60, "min"), (129_600, 3600, "h"), (float("inf"), 86_400, "days")):
+        if seconds < limit:
+            return "just now" if not word else f"{round(seconds / unit)} {word} ago"
+    raise AssertionError(seconds)
+
+
+def instant(at: datetime | None, time_zone: str, *, seconds: bool = True) -> str:
+    """An instant on the wall clock of a zone: `Mon 23 Nov 2026, 14:02:09`."""
+    if at is None:
+        return NOTHING
+    return at.astimezone(ZoneInfo(time_zone)).strftime("%a %-d %b %Y, %H:%M:%S" if seconds else "%a %-d %b %Y, %H:%M")
+
+
+def words(name: str | None) -> str:
+    """`no_answer` → `No answer`."""
+    return NOTHING if name is None else name.replace("_", " ").strip().capitalize() or NOTHING
+
+
+def plain(text: object) -> str:
+    """Text that Markdown shows as it is: every character that could be markup is escaped, line breaks become spaces."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{sign}" if sign in _MARKUP else sign for sign in flat)
+
+
+_MARKUP: Final = frozenset("\\`*_{}[]()<>#+-.!|~$:&^=")
+
+
+def short(text: object, *, limit: int = 60) -> str:
+    """The beginning of a long text; a name of 10 kB must not push a page aside."""
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def stacked_bars(
+    frame: pl.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str,
+    colours: Mapping[str, str] = OUTCOMES,
+    x_title: str = "",
+    y_title: str = "calls",
+    height: int = 280,
+    name: str | None = None,
+) -> alt.LayerChart | alt.Chart:
+    """Bars of counts, one for each `x` (text, in the frame's order), stacked by `series` in the order of `colours`."""
+    order = list(frame[x].unique(maintain_order=True))
+    present = _present(frame, series, colours)
+    rows = frame.select(
+        x=pl.col(x),
+        y=pl.col(y),
+        series=pl.col(series).replace_strict({key: words(key) for key in present}, default=pl.col(series)),
+        key=pl.col(series),
+        rank=pl.col(series).replace_strict({key: place for place, key in enumerate(present)}, default=99),
+    )
+    chart = (
+        alt.Chart(_values(rows))
+        .mark_bar(cornerRadius=1)
+        .encode(
+            x=alt.X("x:O", sort=order, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
+            y=alt.Y("sum(y):Q", title=y_title, axis=alt.Axis(tickMinStep=1, grid=True)),
+            color=_colour("series", [words(key) for key in present], [colours.get(key, GREY) for key in present]),
+            order=alt.Order("rank:Q"),
+            tooltip=[
+                alt.Tooltip("x:N", title=x_title or "when"),
+                alt.Tooltip("series:N", title="result"),
+                alt.Tooltip("y:Q", title=y_title),
+            ],
+        )
+    )
+    if name is not None:
+        chart = chart.add_params(alt.selection_point(name=name, fields=["x", "key"]))
+    return _sized(chart, height)
+
+
+def columns(
+    frame: pl.DataFrame,
+    *,
+    x: str,
+    y: str,
+    x_title: str = "",
+    y_title: str = "",
+    colour: str = BLUE,
+    height: int = 240,
+    name: str | None = None,
+) -> alt.Chart:
+    """Plain columns, in the frame's order."""
+    rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y))
+    chart = (
+        alt.Chart(_values(rows))
+        .mark_bar(color=colour, cornerRadius=1)
+        .encode(
+            x=alt.X(
+                "x:O", sort=rows["x"].to_list(), title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)
+            ),
+            y=alt.Y("y:Q", title=y_title or None, axis=alt.Axis(tickMinStep=1)),
+            tooltip=[alt.Tooltip("x:N", title=x_title or "when"), alt.Tooltip("y:Q", title=y_title, format=",")],
+        )
+    )
+    if name is not None:
+        chart = chart.add_params(alt.selection_point(name=name, fields=["x"]))
+    return _sized(chart, height)
+
+
+def bars(
+    frame: pl.DataFrame,
+    *,
+    label: str,
+    value: str,
+    series: str | None = None,
+    colours: Mapping[str, str] = OUTCOMES,
+    text: str | None = None,
+    x_title: str = "calls",
+    colour: str = BLUE,
+    name: str | None = None,
+) -> alt.LayerChart:
+    """Horizontal bars with their figure beside them, in the frame's order; `text` is a column of words for the figure."""
+    rows = frame.select(
+        label=pl.col(label).fill_null(NOTHING),
+        value=pl.col(value),
+        text=pl.col(text) if text else pl.col(value).cast(pl.String),
+        series=pl.col(series) if series else pl.lit(""),
+    )
+    base = alt.Chart(_values(rows)).encode(
+        y=alt.Y("label:N", sort=rows["label"].to_list(), title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False)),
+        x=alt.X("value:Q", title=x_title or None, axis=alt.Axis(tickMinStep=1)),
+        tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("text:N", title=x_title or "value")],
+    )
+    if series:
+        present = _present(frame, series, colours)
+        bar = base.mark_bar(cornerRadius=2).encode(
+            color=alt.Color("series:N", scale=alt.Scale(domain=present, range=[colours.get(key, GREY) for key in present]), legend=None)
+        )
+    else:
+        bar = base.mark_bar(color=colour, cornerRadius=2)
+    if name is not None:
+        bar = bar.add_params(alt.selection_point(name=name, fields=["label"]))
+    figure = base.mark_text(align="left", dx=5, fontSize=12, color=GREY).encode(text="text:N")
+    return _sized(bar + figure, max(90, 30 * rows.height + 40))
+
+
+def stacked_rows(
+    frame: pl.DataFrame, *, label: str, value: str, series: str, colours: Mapping[str, str], x_title: str, name: str | None = None
+) -> alt.Chart:
+    """Horizontal bars stacked by `series`, in the order of `colours`; labels in the frame's order."""
+    order = list(frame[label].unique(maintain_order=True))
+    ranks = {key: place for place, key in enumerate(colours)}
+    rows = frame.select(
+        label=pl.col(label), value=pl.col(value), series=pl.col(series), rank=pl.col(series).replace_strict(ranks, default=99)
+    )
+    chart = (
+        alt.Chart(_values(rows))
+        .mark_bar(cornerRadius=1)
+        .encode(
+            y=alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
+            x=alt.X("value:Q", title=x_title, axis=alt.Axis(tickMinStep=1)),
+            color=_colour("series", list(colours), list(colours.values())),
+            order=alt.Order("rank:Q"),
+            tooltip=[alt.Tooltip("label:N", title="who"), alt.Tooltip("series:N", title="what"), alt.Tooltip("value:Q", title=x_title)],
+        )
+    )
+    if name is not None:
+        chart = chart.add_params(alt.selection_point(name=name, fields=["label"]))
+    return _sized(chart, max(110, 28 * len(order) + 70))
+
+
+def line_in_band(
+    frame: pl.DataFrame, *, x: str, now: str, usual: str, low: str, high: str, now_title: str, usual_title: str, y_title: str = "calls"
+) -> alt.LayerChart:
+    """Now as a solid line, the usual as a dashed one inside its band; told apart by dash and width, not by colour alone."""
+    rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual), low=pl.col(low), high=pl.col(high))
+    order = rows["x"].to_list()
+    axis = alt.X("x:O", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False))
+    base = alt.Chart(_values(rows)).encode(x=axis)
+    tip = [
+        alt.Tooltip("x:N", title="when"),
+        alt.Tooltip("now:Q", title=now_title, format=",.1f"),
+        alt.Tooltip("usual:Q", title=usual_title, format=",.1f"),
+    ]
+    scale = alt.Scale(domain=[now_title, usual_title], range=[BLUE, GREY])
+    band = base.mark_area(opacity=_BAND, color=GREY, interpolate="monotone").encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
+    usual_line = (
+        base.transform_calculate(what=f"{usual_title!r}")
+        .mark_line(strokeDash=[5, 4], strokeWidth=2, interpolate="monotone")
+        .encode(y="usual:Q", color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND), tooltip=tip)
+    )
+    now_line = (
+        base.transform_calculate(what=f"{now_title!r}")
+        .mark_line(strokeWidth=3, interpolate="monotone", point=alt.OverlayMarkDef(size=30))
+        .encode(y="now:Q", color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND), tooltip=tip)
+    )
+    return _sized(band + usual_line + now_line, 260)
+
+
+def lines(
+    frame: pl.DataFrame,
+    *,
+    x: str,
+    y: str,
+    series: str | None = None,
+    goal: float | None = None,
+    goal_text: str = "goal",
+    y_title: str = "",
+    y_format: str = "~s",
+    x_title: str = "",
+    share: bool = False,
+    height: int = 260,
+) -> alt.LayerChart:
+    """Lines over ordered text, each series with its own dash and point shape; `goal` is a labelled rule."""
+    rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y), series=pl.col(series).cast(pl.String) if series else pl.lit(""))
+    order = list(rows["x"].unique(maintain_order=True))
+    names = list(rows["series"].unique(maintain_order=True))
+    scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
+    base = (
+        alt.Chart(_values(rows))
+        .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=45, filled=True))
+        .encode(
+            x=alt.X("x:O", sort=order, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
+            y=alt.Y("y:Q", title=y_title or None, axis=alt.Axis(format=y_format), scale=scale),
+            tooltip=[
+                *([alt.Tooltip("series:N", title="which")] if series else []),
+                alt.Tooltip("x:N", title=x_title or "when"),
+                alt.Tooltip("y:Q", title=y_title, format=y_format),
+            ],
+        )
+    )
+    if series:
+        base = base.encode(
+            color=_colour("series", names, [SERIES[place % len(SERIES)] for place in range(len(names))]),
+            strokeDash=alt.StrokeDash("series:N", sort=names, legend=None),
+            shape=alt.Shape("series:N", sort=names, legend=None),
+        )
+    else:
+        base = base.encode(color=alt.value(BLUE))
+    if goal is None:
+        return _sized(alt.layer(base), height)
+    mark = alt.Chart(alt.Data(values=[{"goal": goal, "text": goal_text}]))
+    rule = mark.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, color=VERMILION).encode(y="goal:Q")
+    label = mark.mark_text(align="left", baseline="bottom", dx=4, dy=-3, color=VERMILION, fontSize=12).encode(
+        y="goal:Q", x=alt.value(0), text="text:N"
+    )
+    return _sized(alt.layer(base, rule, label), height)
+
+
+def heatmap(
+    frame: pl.DataFrame,
+    *,
+    x: str,
+    y: str,
+    value: str,
+    x_title: str = "",
+    y_title: str = "",
+    value_title: str = "calls",
+    figures: bool = False,
+    height: int = 250,
+    name: str | None = None,
+) -> alt.LayerChart:
+    """A grid of shades with the figure in the tooltip, or in each cell too; x and y are text in the frame's order."""
+    rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y).cast(pl.String), value=pl.col(value))
+    xs, ys = list(rows["x"].unique(maintain_order=True)), list(rows["y"].unique(maintain_order=True))
+    top = rows["value"].max()
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X("x:O", sort=xs, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False, domain=False)),
+        y=alt.Y("y:O", sort=ys, title=y_title or None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)),
+    )
+    cells = base.mark_rect(cornerRadius=2).encode(
+        # from almost nothing to the full colour, by opacity: so it holds on a white and on a dark ground
+        opacity=alt.Opacity("value:Q", scale=alt.Scale(domain=[0, top or 1], range=[0.06, 1]), legend=None),
+        color=alt.value(BLUE),
+        tooltip=[
+            alt.Tooltip("y:N", title=y_title or "row"),
+            alt.Tooltip("x:N", title=x_title or "column"),
+            alt.Tooltip("value:Q", title=value_title, format=",.2~f"),
+        ],
+    )
+    if name is not None:
+        cells = cells.add_params(alt.selection_point(name=name, fields=["x", "y"]))
+    if not figures:
+        return _sized(alt.layer(cells), height)
+    return _sized(cells + base.mark_text(fontSize=12).encode(text=alt.Text("value:Q", format=",.2~f")), height)
+
+
+def lanes(
+    frame: pl.DataFrame,
+    *,
+    colours: Mapping[str, str],
+    time_zone: str | None = None,
+    lane_order: Sequence[str] | None = None,
+    height_of_lane: int = 40,
+    name: str | None = None,
+    x_title: str = "",
+) -> alt.LayerChart:
+    """Horizontal blocks: lane (text), kind (text, coloured), text, tip, key, and from_at/until_at (UTC) or from_ms/until_ms.
+
+    With instants the axis is the wall clock of `time_zone`; with ms it is the time since the beginning.
+    """
+    ordered = list(lane_order) if lane_order is not None else list(frame["lane"].unique(maintain_order=True))
+    if time_zone is not None:
+        frame = frame.with_columns(
+            from_ms=wall_clock_ms(pl.col("from_at"), time_zone), until_ms=wall_clock_ms(pl.col("until_at"), time_zone)
+        )
+        axis = alt.X("from_ms:T", title=x_title or None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", labelOverlap="greedy"))
+    else:
+        axis = alt.X(
+            "from_ms:Q",
+            title=x_title or "time since the call began",
+            scale=alt.Scale(nice=False, zero=True),
+            axis=alt.Axis(labelExpr="timeFormat(datum.value + 60000 * 0, '%M:%S')", labelOverlap="greedy", tickMinStep=1000),
+        )
+        axis.axis.labelExpr = "utcFormat(datum.value, datum.value >= 3600000 ? '%H:%M:%S' : '%M:%S')"  # type: ignore[union-attr]
+    present = _present(frame, "kind", colours)
+    rows = frame.select(
+        "lane", "kind", "from_ms", "until_ms", "text", "tip", "key", word=pl.col("kind").map_elements(words, return_dtype=pl.String)
+    )
+    base = alt.Chart(_values(rows)).encode(
+        y=alt.Y(
+            "lane:N", sort=ordered, scale=alt.Scale(domain=ordered), title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)
+        ),
+        x=axis,
+        x2="until_ms",
+        tooltip=[alt.Tooltip("lane:N", title="who"), alt.Tooltip("word:N", title="what"), alt.Tooltip("tip:N", title="when")],
+    )
+    block = base.mark_bar(height={"band": 0.72}, cornerRadius=2, minBandSize=2).encode(
+        color=_colour("word", [words(key) for key in present], [colours.get(key, GREY) for key in present])
+    )
+    if name is not None:
+        block = block.add_params(alt.selection_point(name=name, fields=["key"]))
+    text = (
+        base.transform_filter("datum.text != ''")
+        .mark_text(align="left", dx=5, fontSize=11, color="#ffffff", fontWeight=600)
+        .encode(text="text:N")
+    )
+    return _sized(block + text, max(100, height_of_lane * len(ordered) + 70))
+
+
+def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) -> alt.LayerChart:
+    """Points and the line on which both agree."""
+    rows = frame.select(x=pl.col(x), y=pl.col(y))
+    top = max([value for value in (rows["x"].max(), rows["y"].max()) if isinstance(value, int | float)], default=1.0)
+    points = (
+        alt.Chart(_values(rows))
+        .mark_point(filled=True, size=36, opacity=0.55, color=BLUE)
+        .encode(
+            x=alt.X("x:Q", title=x_title),
+            y=alt.Y("y:Q", title=y_title),
+            tooltip=[alt.Tooltip("x:Q", title=x_title), alt.Tooltip("y:Q", title=y_title)],
+        )
+    )
+    line = (
+        alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": top, "y": top}]))
+        .mark_line(strokeDash=[4, 4], color=GREY)
+        .encode(x="x:Q", y="y:Q")
+    )
+    return _sized(line + points, 320)
+
+
+def wall_clock_ms(at: pl.Expr, time_zone: str) -> pl.Expr:
+    """UTC instants → ms of the wall clock of a zone, as if that were UTC."""
+    return at.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms")
+
+
+_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=220, symbolType="square")
+
+
+def _colour(field: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Color:
+    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(domain), range=list(colours)), title=None, legend=_LEGEND)
+
+
+def _present(frame: pl.DataFrame, series: str, colours: Mapping[str, str]) -> list[str]:
+    """The values that occur: those with a colour of their own in its order, then the unknown ones."""
+    found = {value for value in frame[series].to_list() if value is not None}
+    return [key for key in colours if key in found] + sorted(found - set(colours))
+
+
+def _values(rows: pl.DataFrame) -> alt.Data:
+    return alt.Data(values=rows.to_dicts())
+
+
+def _sized(chart: Any, height: int) -> Any:
+    return chart.properties(width="container", height=height).configure_view(strokeOpacity=0)

@@ -1,0 +1,338 @@
+"""What the reader asks for: widgets ⇄ URL ⇄ frozen `Filters`.
+
+A `Choice` is what stands in the URL: the name of a period rather than its instants, so that a link to the last seven days goes
+on being one. `filters_of` turns it into instants with the as-of time of the build and the settings: pure, no clock.
+
+Whatever stands in a URL was written by anybody: what is not understood counts as not said, and never fails a page.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+import streamlit as st
+
+from app.charts import short
+from ingest.config import Reports
+from transforms.reports.catalog import Compare, Filters
+
+PERIODS: Final[Mapping[str, str]] = {
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "7d": "Last 7 days",
+    "28d": "Last 28 days",
+    "week": "This week",
+    "last_week": "Last week",
+    "month": "This month",
+    "last_month": "Last month",
+    "90d": "Last 90 days",
+    "all": "All time",
+    "custom": "From … to …",
+}
+COMPARISONS: Final[Mapping[Compare, str]] = {
+    "previous": "the period before",
+    "usual": "the same weekdays of the last 4 weeks",
+    "none": "nothing",
+}
+DIRECTIONS: Final = ("inbound", "outbound", "internal", "unknown")
+DEFAULT_PERIOD: Final = "7d"
+_LONGEST_VALUE: Final = 20_000
+_MOST_VALUES: Final = 200
+_QUARTER: Final = timedelta(minutes=15)
+
+# the name in the URL → the field
+_LISTS: Final[Mapping[str, str]] = {
+    "company": "companies",
+    "direction": "directions",
+    "queue": "queues",
+    "agent": "agents",
+    "department": "departments",
+    "trunk": "trunks",
+}
+# what one page alone uses, beside the common filters: a link carries them, the next page does not
+NARROWINGS: Final[Mapping[str, str]] = {
+    "figure": "figure",
+    "outcome": "outcomes",
+    "cause": "causes",
+    "category": "categories",
+    "ended_by": "ended_by",
+    "reason": "reasons",
+    "state": "states",
+    "text": "text",
+    "number": "number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The common filters, as the URL has them. Empty: all.
+
+    Attributes:
+        period: a key of PERIODS; `custom` is the local days from `first` to `last`, both included.
+        time_zone: None: that of the settings.
+    """
+
+    period: str = DEFAULT_PERIOD
+    first: date | None = None
+    last: date | None = None
+    compare: Compare = "previous"
+    companies: tuple[str, ...] = ()
+    directions: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
+    trunks: tuple[str, ...] = ()
+    time_zone: str | None = None
+    in_hours_only: bool = False
+
+    @classmethod
+    def of_query(cls, query: Mapping[str, Sequence[str]]) -> Self:
+        """The choice that a URL's query describes."""
+        period = _only(query, "period")
+        first, last = _day(_only(query, "from")), _day(_only(query, "to"))
+        if first is not None and period in (None, "custom"):
+            last = last or first
+            period, first, last = "custom", min(first, last), max(first, last)
+        else:
+            first = last = None
+        compare = _only(query, "compare")
+        zone = _only(query, "tz")
+        return cls(
+            period=period if period in PERIODS and (period != "custom" or first) else DEFAULT_PERIOD,
+            first=first,
+            last=last,
+            compare=compare if compare in COMPARISONS else "previous",
+            time_zone=zone if zone in available_timezones() else None,
+            in_hours_only=_only(query, "in_hours") == "1",
+            **{field: _many(query, name) for name, field in _LISTS.items()},
+        )
+
+    def query(self) -> dict[str, list[str]]:
+        """What stands in the URL: the period always, the rest where it is not the default."""
+        said: dict[str, list[str]] = {"period": [self.period]}
+        if self.period == "custom" and self.first and self.last:
+            said |= {"from": [self.first.isoformat()], "to": [self.last.isoformat()]}
+        if self.compare != "previous":
+            said["compare"] = [self.compare]
+        said |= {name: list(values) for name, field in _LISTS.items() if (values := getattr(self, field))}
+        if self.time_zone:
+            said["tz"] = [self.time_zone]
+        if self.in_hours_only:
+            said["in_hours"] = ["1"]
+        return said
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether more than the period is asked for."""
+        return self != replace(
+            Choice(), period=self.period, first=self.first, last=self.last, compare=self.compare, time_zone=self.time_zone
+        )
+
+    @property
+    def widened(self) -> Self:
+        """The same period without any other filter."""
+        return type(self)(period=self.period, first=self.first, last=self.last, compare=self.compare, time_zone=self.time_zone)
+
+
+def says_anything(query: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a URL names any common filter: then it wins over what the session remembers."""
+    return any(name in query for name in ("period", "from", "to", "compare", "tz", "in_hours", *_LISTS))
+
+
+def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What a page's own part of the URL adds to `Filters`."""
+    several = {field.name for field in fields(Filters) if str(field.type).startswith("tuple")}
+    found: dict[str, Any] = {}
+    for name, field in NARROWINGS.items():
+        values = tuple(value for value in _many(query, name) if value)
+        if values:
+            found[field] = values if field in several else values[0]
+    return found
+
+
+def days_of(choice: Choice, *, today: date, first_weekday: int) -> tuple[date, date] | None:
+    """The local days of the period, both included; None: all time."""
+    week = today - timedelta(days=(today.isoweekday() - first_weekday) % 7)
+    month = today.replace(day=1)
+    last_month = (month - timedelta(days=1)).replace(day=1)
+    day = timedelta(days=1)
+    match choice.period:
+        case "today":
+            return today, today
+        case "yesterday":
+            return today - day, today - day
+        case "week":
+            return week, today
+        case "last_week":
+            return week - 7 * day, week - day
+        case "month":
+            return month, today
+        case "last_month":
+            return last_month, month - day
+        case "custom":
+            assert choice.first is not None
+            assert choice.last is not None
+            return choice.first, choice.last
+        case "all":
+            return None
+        case days:
+            return today - (int(days.removesuffix("d")) - 1) * day, today
+
+
+def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters:
+    """The choice as instants. The period ends at the as-of time at the latest, rounded up to a quarter hour: so a day that is not
+    over is compared with the same hours of another."""
+    zone_name = choice.time_zone or settings.time_zone
+    zone = ZoneInfo(zone_name)
+    days = days_of(choice, today=as_of.astimezone(zone).date(), first_weekday=settings.first_weekday)
+    start = end = None
+    if days is not None:
+        start, end = _midnight(days[0], zone), _midnight(days[1] + timedelta(days=1), zone)
+        known_until = datetime.fromtimestamp(-(-as_of.timestamp() // 900) * 900, UTC)
+        if start < known_until < end:
+            end = known_until
+    return Filters(
+        settings=msgspec.structs.replace(settings, time_zone=zone_name),
+        start=start,
+        end=end,
+        compare=choice.compare,
+        companies=choice.companies,
+        directions=choice.directions,
+        queues=choice.queues,
+        agents=choice.agents,
+        departments=choice.departments,
+        trunks=choice.trunks,
+        in_hours_only=choice.in_hours_only,
+    )
+
+
+def period_words(choice: Choice, *, today: date, first_weekday: int) -> str:
+    """`Last 7 days: Wed 18 – Tue 24 Nov 2026`."""
+    days = days_of(choice, today=today, first_weekday=first_weekday)
+    if days is None:
+        return "All time"
+    first, last = days
+    name = "" if choice.period == "custom" else f"{PERIODS[choice.period]}: "
+    if first == last:
+        return f"{name}{first:%a %-d %b %Y}"
+    if first.year != last.year:
+        return f"{name}{first:%a %-d %b %Y} – {last:%a %-d %b %Y}"
+    return f"{name}{first:%a %-d %b} – {last:%a %-d %b %Y}"
+
+
+def chips(choice: Choice, names: Callable[[str, str], str]) -> list[str]:
+    """The filters in force beside the period, in words. `names(kind, value)` gives an agent its name."""
+    said = [
+        f"{label}: {', '.join(short(names(label, value), limit=30) for value in values[:3])}{' …' if len(values) > 3 else ''}"
+        for label, field in _LISTS.items()
+        if (values := getattr(choice, field))
+    ]
+    return [*said, *(["within business hours"] if choice.in_hours_only else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen: (value, words) by field of `Choice`."""
+
+    companies: tuple[tuple[str, str], ...] = ()
+    queues: tuple[tuple[str, str], ...] = ()
+    agents: tuple[tuple[str, str], ...] = ()
+    departments: tuple[tuple[str, str], ...] = ()
+    trunks: tuple[tuple[str, str], ...] = ()
+
+
+def form(choice: Choice, *, options: Options, settings: Reports, today: date, uses: frozenset[str]) -> Choice | None:
+    """The form; the new choice once Apply is pressed, else None. `uses`: the fields that this page heeds; the others are not shown."""
+    # the keys follow from the choice, so that a link or a button that changes it changes the widgets too
+    stem = f"filters-{hash(choice)}"
+    days = days_of(choice, today=today, first_weekday=settings.first_weekday)
+    zone = choice.time_zone or settings.time_zone
+    with st.form(stem, border=False, enter_to_submit=True), st.container(horizontal=True, vertical_alignment="bottom", key="filter-bar"):
+        period = st.selectbox("Period", list(PERIODS), index=list(PERIODS).index(choice.period), format_func=PERIODS.__getitem__, width=165)
+        dates = st.date_input(
+            "Days", value=days or (), width=225, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."
+        )
+        chosen: dict[str, tuple[str, ...]] = {}
+        if "directions" in uses:
+            chosen["directions"] = _multi("Direction", [(value, value) for value in DIRECTIONS], choice.directions, width=180)
+        if "companies" in uses and (len(options.companies) > 1 or choice.companies):
+            chosen["companies"] = _multi("Company", options.companies, choice.companies, width=180)
+        if "queues" in uses:
+            chosen["queues"] = _multi("Queue", options.queues, choice.queues, width=190)
+        with st.popover("More filters", width="content"):
+            compare = st.selectbox(
+                "Compare with", list(COMPARISONS), index=list(COMPARISONS).index(choice.compare), format_func=lambda key: COMPARISONS[key]
+            )
+            if "agents" in uses:
+                chosen["agents"] = _multi("Agent", options.agents, choice.agents)
+            if "departments" in uses and (options.departments or choice.departments):
+                chosen["departments"] = _multi("Department", options.departments, choice.departments)
+            if "trunks" in uses:
+                chosen["trunks"] = _multi("Trunk", options.trunks, choice.trunks)
+            zones = sorted(available_timezones() | {zone})
+            time_zone = st.selectbox("Time zone", zones, index=zones.index(zone), help="Days and hours, on screen and in files.")
+            in_hours = choice.in_hours_only
+            if "in_hours_only" in uses:
+                in_hours = st.checkbox("Within business hours only", value=choice.in_hours_only)
+        applied = st.form_submit_button("Apply", type="primary")
+    if not applied:
+        return None
+    first, last = choice.first, choice.last
+    picked = tuple(dates) if isinstance(dates, Iterable) else (dates,)
+    if picked and picked != (days or ()) and (period == choice.period or period == "custom"):
+        period, first, last = "custom", picked[0], picked[-1]
+    elif period == "custom" and first is None:
+        first, last = days or (today, today)
+    if period != "custom":
+        first = last = None
+    return replace(
+        choice,
+        period=period,
+        first=first,
+        last=last,
+        compare=compare,
+        time_zone=None if time_zone == settings.time_zone else time_zone,
+        in_hours_only=in_hours,
+        **chosen,
+    )
+
+
+def _multi(label: str, options: Sequence[tuple[str, str]], chosen: tuple[str, ...], *, width: int | str = "stretch") -> tuple[str, ...]:
+    """A multiselect that also holds chosen values which the warehouse does not know: a link may name what is gone."""
+    words = dict(options)
+    values = [*words, *(value for value in chosen if value not in words)]
+    picked = st.multiselect(
+        label,
+        values,
+        default=list(chosen),
+        format_func=lambda value: short(words.get(value, value), limit=50) or "(empty)",
+        placeholder="All",
+        width=width,  # type: ignore[arg-type]
+    )
+    return tuple(picked)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The beginning of a local day. Where midnight is skipped the wall clock's next instant, which UTC arithmetic gives."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _only(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    values = query.get(name)
+    return values[-1] if values else None
+
+
+def _many(query: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
+    values = dict.fromkeys(value[:_LONGEST_VALUE] for value in query.get(name, ()))
+    return tuple(values)[:_MOST_VALUES]
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return day if day is not None and 2000 <= day.year < 2100 else None
