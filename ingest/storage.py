@@ -258,6 +258,9 @@ def _files(folder: Path, below: str, prefix: str) -> Iterator[Entry]:
 
 # ---------------------------------------------------------------- a prefix of a bucket
 
+CONNECT_TIMEOUT_S: float = 4
+READ_TIMEOUT_S: float = 15
+REQUEST_TRIES: int = 3
 _CONFLICT_TRIES: Final = 6
 _READ_TRIES: Final = 4
 _PAUSE_S: Final = 0.1
@@ -473,7 +476,11 @@ def _s3_client(endpoint_url: str | None, region: str | None) -> Any:
             "response_checksum_validation": "when_required",
         }
     config = Config(
-        connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}, tcp_keepalive=True, **compatible
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": REQUEST_TRIES},
+        tcp_keepalive=True,
+        **compatible,
     )
     return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
 
