@@ -261,6 +261,7 @@ def _files(folder: Path, below: str, prefix: str) -> Iterator[Entry]:
 CONNECT_TIMEOUT_S: float = 4
 READ_TIMEOUT_S: float = 15
 REQUEST_TRIES: int = 3
+PAGE_KEYS: int = 1_000
 _CONFLICT_TRIES: Final = 6
 _READ_TRIES: Final = 4
 _PAUSE_S: Final = 0.1
@@ -328,7 +329,9 @@ class S3Store:
         return pa.PythonFile(_RangedObject(self, key, size, etag), mode="r")
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE_KEYS}
+        )
         with self._errors(prefix):
             for page in pages:
                 for found in page.get("Contents", []):

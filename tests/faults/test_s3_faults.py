@@ -1,7 +1,6 @@
 """S3 away, slow, lying or racing: nothing is lost, nothing is written twice, nothing is deleted. A real SeaweedFS behind a faulty proxy."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -201,12 +200,13 @@ def test_put_replaces_and_delete_removes(store: Store) -> None:
     assert list(store.list()) == []
 
 
-def test_a_listing_of_many_pages_is_whole(store: Store, server: str) -> None:
+def test_a_listing_of_many_pages_is_whole(store: Store, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PAGE_KEYS", 10)
     direct = client(server)
     prefix = store.url.removeprefix(f"s3://{BUCKET}/")
-    keys = [f"received_date=2026-11-24/{i:04d}" for i in range(1_050)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: direct.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"x"), keys))
+    keys = [f"received_date=2026-11-24/{i:04d}" for i in range(25)]
+    for key in keys:
+        direct.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=b"x")
     assert [entry.key for entry in store.list("received_date=")] == keys
 
 
