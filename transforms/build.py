@@ -311,7 +311,7 @@ class _Build:
             counted.add(name.writer, name.first, name.last)
             found = pl.from_arrow(rows_within(rows, [(first, last) for _, first, last in landed]))
             assert isinstance(found, pl.DataFrame)
-            frames.append(found.cast(QUARANTINE.polars))  # type: ignore[arg-type]
+            frames.append(found.cast(QUARANTINE.polars))
         return pl.concat(frames)
 
     # ---------------------------------------------------------------- small tools

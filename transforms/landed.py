@@ -656,7 +656,7 @@ def typed(con: duckdb.DuckDBPyConnection, landed: pa.Table) -> Typed:
                 continue
             made = con.sql(statement).pl()
             odd += made.filter("odd")["place"].to_list()
-            frames[table.name].append(made.filter(~pl.col("odd")).drop("odd", "place").cast(table.polars))  # type: ignore[arg-type]
+            frames[table.name].append(made.filter(~pl.col("odd")).drop("odd", "place").cast(table.polars))
     finally:
         con.unregister("landed")
     for table, frame in typed_exactly(landed.take(pa.array(odd, pa.int64()))).frames():
