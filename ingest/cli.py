@@ -3,6 +3,7 @@
 Heavy modules are imported inside the commands, so that `--help` is instant. A command returns its exit code, or None for 0.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -67,16 +68,27 @@ _workers = click.option("--workers", type=click.IntRange(1, 64), default=1, show
 @configured
 def webhook(config: Config, door: Door, *, host: str, port: int, workers: int) -> int | None:
     """Serve POST /webhook/{source}, GET /healthz, /readyz and /metrics."""
-    raise UsageError("webhook: not there yet")
+    from ingest.service import Roles, serve
+    from ingest.telemetry import set_up_logs
+
+    set_up_logs()
+    return serve(config, door.environ, Roles(http=(host, port), webhook=True, sqs=False), workers=workers)
 
 
 @cli.command()
 @click.option("--source", "names", multiple=True, help="Only this source (may be given several times); default: every SQS source.")
 @click.option("--until-empty", is_flag=True, help="End when the queues stay empty.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Serve /healthz, /readyz and /metrics there; default: nowhere.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address for --port.")
 @configured
-def sqs(config: Config, door: Door, *, names: tuple[str, ...], until_empty: bool) -> int | None:
+def sqs(config: Config, door: Door, *, names: tuple[str, ...], until_empty: bool, host: str, port: int | None) -> int | None:
     """Receive from SQS: commit, then delete."""
-    raise UsageError("sqs: not there yet")
+    from ingest.service import Roles, serve
+    from ingest.telemetry import set_up_logs
+
+    set_up_logs()
+    http = None if port is None else (host, port)
+    return serve(config, door.environ, Roles(http, webhook=False, sqs=True, names=names, until_empty=until_empty))
 
 
 @cli.command()
@@ -85,16 +97,33 @@ def sqs(config: Config, door: Door, *, names: tuple[str, ...], until_empty: bool
 @configured
 def run(config: Config, door: Door, *, host: str, port: int) -> int | None:
     """Serve every source of the configuration in one process."""
-    raise UsageError("run: not there yet")
+    from ingest.service import Roles, serve
+    from ingest.telemetry import set_up_logs
+
+    set_up_logs()
+    return serve(config, door.environ, Roles(http=(host, port), webhook=True, sqs=True))
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, readable=True))
 @click.option("--source", "name", required=True, help="The source that the bodies belong to.")
 @configured
 def load(config: Config, door: Door, *, file: Path, name: str) -> int | None:
     """Backfill FILE.ndjson[.gz]: one raw body a line, already verified by you."""
-    raise UsageError("load: not there yet")
+    from ingest import backfill
+    from ingest.telemetry import set_up_logs
+
+    set_up_logs(level=logging.WARNING)
+    size = file.stat().st_size
+    with click.progressbar(length=size, label=file.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        loaded = backfill.load(config, file, name, progress=lambda read: bar.update(read - bar.pos))
+    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(loaded.quarantined.items()))
+    quarantined = f"{sum(loaded.quarantined.values())} quarantined{f' ({refused})' if refused else ''}"
+    waiting = f", {loaded.left} journal files not landed yet: they are safe, the next start lands them" if loaded.left else ""
+    click.echo(f"{file}: {loaded.deliveries} deliveries of source {name}: {loaded.landed} landed, {quarantined}{waiting}")
+    if loaded.ended_early is not None:
+        return _failure(loaded.ended_early, 1)
+    return 1 if loaded.left else 0
 
 
 _share = click.FloatRange(0, 1)
@@ -197,7 +226,11 @@ def config_group() -> None:
 @configured
 def config_check(config: Config, door: Door) -> int | None:
     """Say what is wrong with the configuration and its secrets without starting."""
-    raise UsageError("config check: not there yet")
+    from ingest.service import check_config
+
+    for line in check_config(config, door.environ):
+        click.echo(line)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

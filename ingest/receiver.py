@@ -207,9 +207,9 @@ class Receiver:
         matched = source.verifier.match(delivery.body, delivery.signature)
         if matched is None:
             return self._unverified(delivery, Reason.BAD_SIGNATURE if delivery.signature else Reason.NO_SIGNATURE)
-        self._meter.add_key(source.matches[matched])
         if source.pace is not None and not source.pace.allows():
             return _REFUSED[Outcome.OVER_LIMIT], None
+        self._meter.add_key(source.matches[matched])
         return _ACCEPTED, delivery.reason
 
     def _unverified(self, delivery: Delivery, reason: Reason) -> tuple[Receipt, str | None]:

@@ -537,6 +537,8 @@ class RollerProcess(Handover):
         self._draining = False
         self._drained: asyncio.Future[int] | None = None
         self.failing: str | None = None
+        self.own_landed = 0
+        self.own_quarantined: Counter[str] = Counter()
 
     def start(self) -> None:
         """Start the process and tell it all that is not landed."""
@@ -642,6 +644,8 @@ class RollerProcess(Handover):
                 self.failing = None
                 if held := self._held.get(name.writer):
                     held.files.pop(name, None)
+                    self.own_landed += rows - sum(quarantined.values())
+                    self.own_quarantined.update(quarantined)
                 self._found.pop(name, None)
                 if parts:
                     self._meter.add("callfacts_parts", n=parts)

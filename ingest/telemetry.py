@@ -184,8 +184,9 @@ def set_up_logs(stream: TextIO | None = None, *, level: int = logging.INFO) -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("botocore", "boto3", "urllib3", "uvicorn", "asyncio"):
+    for chatty in ("botocore", "boto3", "urllib3", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # below that it has a line for each malformed request
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
