@@ -20,7 +20,8 @@ from ingest.journal import Journal, Limits
 from ingest.layout import Reason
 from ingest.receiver import Delivery, Outcome, Receiver
 from ingest.rejections import Rejections
-from ingest.roller import RollerProcess, expectations
+from ingest.roller import expectations
+from ingest.roller_process import RollerProcess
 from ingest.telemetry import Meter
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"

@@ -31,7 +31,8 @@ from ingest.failpoints import arm, armed
 from ingest.journal import Journal, Limits
 from ingest.receiver import OpenSource, Receiver, open_sources
 from ingest.rejections import Rejections, put_rejections
-from ingest.roller import RollerProcess, expectations
+from ingest.roller import expectations
+from ingest.roller_process import RollerProcess
 from ingest.storage import open_zone
 from ingest.supervisor import Peers, Supervisor
 from ingest.telemetry import Counts, Meter, exposition, logger, set_up_logs
