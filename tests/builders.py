@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from tests.transforms.reference_model import PARTICIPANT, Delivery, Row, distinct_events, typed
 from transforms.facts import call_facts, people, presence_facts
@@ -219,17 +220,16 @@ def _flow(flow: Row) -> Row:
 
 
 def _presence(row: Row) -> Row:
-    from tests.transforms.reference_model import conference_event, intervals
+    from tests.transforms.reference_model import conference_event, intervals, text
 
     interval = intervals(row["company"], row["extension"], row["kind"], [row])[0]
-    return row | interval | conference_event(row) | {"status": row["data"].get("status")}
+    return row | interval | conference_event(row) | {"status": text(row["data"].get("status"))}
 
 
 def _frame(table: Table, rows: Sequence[Row]) -> pl.DataFrame:
-    columns = {name: [row.get(name) for row in rows] for name in table.names}
-    return pl.DataFrame(
-        [pl.Series(name, columns[name], dtype=kind, strict=False) for name, kind in table.polars.items()],
-    )
+    frame = pl.from_arrow(pa.Table.from_pylist(rows, schema=table.arrow))
+    assert isinstance(frame, pl.DataFrame)
+    return frame.cast(dict(table.polars))
 
 
 def facts_of(frames: Typed, *, as_of: datetime = LATER, phases: pl.DataFrame | None = None) -> dict[str, pl.DataFrame]:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -53,11 +54,11 @@ class Delivery:
     source: str
     body: bytes
 
-    @property
+    @cached_property
     def event(self) -> Any:
         return orjson.loads(self.body)
 
-    @property
+    @cached_property
     def event_uid(self) -> str:
         kept = {key: value for key, value in self.event.items() if key != "integrationId"}
         return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -224,8 +225,7 @@ def typed(event: Row, phases: dict[str, str]) -> Row | None:
         last = [flow for _, flow in flows_of(data)][-1:]
         row |= {"family": "live", "call_id": inner_id, **snapshot(*last, data)}
         row["kind"] = trigger if event_type == "call:live:progress" else "end"
-        said = next((found for source in (*last, data) if (found := text(source.get("direction"))) is not None), None)
-        row["said"] = None if said is None else said.lower()
+        row["said"] = next((found for source in (*last, data) if (found := text(source.get("direction"))) is not None), None)
     elif event_type == "call:completed":
         row |= {"family": "vendor", "call_id": inner_id, "flows": [vendor_flow(*flow) for flow in flows_of(data)]}
         row |= snapshot(data)
@@ -362,7 +362,7 @@ def event_row(basis: str, events: list[Row], tables: dict[str, list[Row]]) -> Ro
         "hold_count": 0,
         "leg_count": len(legs),
         "transfer_count": max(len(by_people) - 1, 0),
-        "said": next((event["said"] for event in reversed(heard) if event["said"] is not None), None),
+        "said": next((event["said"].lower() for event in reversed(heard) if event["said"] is not None), None),
         "caller": next((event["caller"] for event in reversed(heard) if event["caller"] is not None), None),
         "callee": next((event["callee"] for event in reversed(heard) if event["callee"] is not None), None),
         "answered_by": by_people[0]["callee"] if by_people else None,
