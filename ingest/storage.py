@@ -109,6 +109,14 @@ def open_zone(storage: Storage) -> Zone:
     return Zone(store(prefix), store(f"{parent}/quarantine".lstrip("/")), store(f"{parent}/rejections".lstrip("/")))
 
 
+def open_store(url: str, storage: Storage) -> Store:
+    """A store at a folder's path or at `s3://bucket/prefix`, by the credentials and endpoint of the landing zone."""
+    if not url.startswith("s3://"):
+        return LocalStore(Path(url).absolute())
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    return S3Store(bucket, prefix.strip("/"), endpoint_url=storage.s3_endpoint_url, region=storage.s3_region)
+
+
 # ---------------------------------------------------------------- a local folder
 
 _NEEDS_A_PERSON: Final = {
@@ -195,6 +203,9 @@ class LocalStore:
         with self._errors(key), suppress(FileNotFoundError):
             path.unlink()
             _fsync(path.parent)
+        if path.parent != self._root:
+            with suppress(OSError):  # not empty, most of the time
+                path.parent.rmdir()
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)

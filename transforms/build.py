@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,13 +35,13 @@ from ingest.parts import iter_part, list_parts, read_part
 from ingest.rejections import list_rejections
 from ingest.storage import Store, Zone, open_zone
 from transforms import rollups
-from transforms.engine import local
+from transforms.engine import local, spark
 from transforms.facts import call_facts, presence_facts
 from transforms.landed import rows_within, typed, unknown_types
 from transforms.ranges import Ranges
 from transforms.reference import call_phases, end_causes
 from transforms.tables import BUILDS, QUARANTINE, REJECTIONS
-from transforms.warehouse import Bucket, Workshop, building, publish
+from transforms.warehouse import TYPED_ROWS, Bucket, BucketEvents, Workshop, bucket_events, building, publish
 
 BATCH_ROWS: Final = 250_000
 BATCH_BYTES: Final = 256 * 1024**2
@@ -98,6 +98,7 @@ class Scanned:
     events: int = 0
     odd: int = 0
     unknown: dict[str, set[str]] = field(default_factory=dict)
+    unknown_types: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ class Known:
     phases: pl.DataFrame
     end_causes: pl.DataFrame
     made_with: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OnSpark:
+    """Where Spark computes, and where it keeps the facts."""
+
+    cluster: spark.Cluster
+    facts: Store
 
 
 class _NotIncremental(Exception):
@@ -119,9 +128,10 @@ def build(
     *,
     as_of: datetime | None = None,
     full: bool = False,
+    on_spark: OnSpark | None = None,
     progress: Progress | None = None,
 ) -> Built:
-    """One build. Raises CallfactsError; the published warehouse then stays as it was."""
+    """One build; on Spark always a full one. Raises CallfactsError; the published warehouse then stays as it was."""
     started_at = clock()
     folder, warehouse = config.storage.root_path / "build", config.storage.warehouse_path
     job = _Build(
@@ -129,7 +139,12 @@ def build(
         clock=clock, started_at=started_at, as_of=as_of or started_at, progress=progress,
     )  # fmt: skip
     with building(folder, pid=os.getpid()):
-        done = job.made_afresh("asked for") if full else job.made()
+        if on_spark is not None:
+            done = job.made_on_spark(on_spark)
+        elif full:
+            done = job.made_afresh("asked for")
+        else:
+            done = job.made()
         size = publish(folder / "facts.duckdb", warehouse)
     return replace(done, published_bytes=size)
 
@@ -226,6 +241,42 @@ class _Build:
             shop.define()
             return self._stored(shop, scanned, listed, mode="full", reason=reason, calls=computed.calls)
 
+    def made_on_spark(self, where: OnSpark) -> Built:
+        """Everything, computed by Spark. The build after it begins afresh: the events stay with Spark's workers."""
+        try:
+            with self._workshop() as shop:
+                return self._full_on_spark(shop, where)
+        except duckdb.Error as error:
+            raise BuildError(f"{self.folder}: {_one_line(error)}; check the disk, and [transforms] memory_limit") from error
+
+    def _full_on_spark(self, shop: Workshop, where: OnSpark) -> Built:
+        parts = list_parts(self.zone.landing)
+        listed = _ranges(parts)
+        earlier = shop.earlier_builds()
+        wanted = list(_wanted(parts, listed))
+        computed = spark.run(
+            wanted,
+            scan=_Scan(self.zone.landing),
+            facts_of=_Rules(self.as_of, self.known.phases, self.known.end_causes),
+            cluster=where.cluster,
+            store=where.facts,
+            build_id=self.build_id,
+            spill=shop.spill,
+        )
+        shop.begin_afresh()
+        scanned = Scanned(files=len(wanted), events=sum(int(frame["deliveries"].sum()) for frame in computed.scanned))
+        for kind, events in pl.concat([spark.NOTHING_STRANGE, *computed.strange]).iter_rows():
+            scanned.unknown_types[kind] = scanned.unknown_types.get(kind, 0) + events
+        with shop.changing():
+            shop.fill(computed.files)
+            shop.note(computed.people_seen, computed.open_calls)
+            shop.replace_whole("end_causes", self.known.end_causes)
+            shop.add_arrow("builds", earlier)
+            shop.define()
+            built = self._stored(shop, scanned, listed, mode="full", reason="on Spark", calls=computed.calls, engine="spark")
+        spark.keep_current(where.facts, self.build_id)
+        return built
+
     # ---------------------------------------------------------------- scan
 
     def _scan(self, shop: Workshop, parts: list[PartRef], wanted: Ranges) -> Scanned:
@@ -258,31 +309,28 @@ class _Build:
     # ---------------------------------------------------------------- run
 
     def _facts(self, shop: Workshop, buckets: Iterable[Bucket], *, touched: bool) -> Iterator[dict[str, pl.DataFrame]]:
+        rules = _Rules(self.as_of, self.known.phases, self.known.end_causes)
         for bucket in buckets:
             events = shop.read(bucket, touched=touched)
-            yield {
-                **call_facts(
-                    events.call, events.vendor, events.deliveries,
-                    as_of=self.as_of, phases=self.known.phases, end_causes=self.known.end_causes,
-                ),
-                **presence_facts(events.presence),
-            }  # fmt: skip
+            yield rules.facts(events)
             self._advance(events.deliveries.height + events.presence.height)
 
     # ---------------------------------------------------------------- store
 
-    def _stored(self, shop: Workshop, scanned: Scanned, taken: Ranges, *, mode: str, reason: str, calls: int) -> Built:
+    def _stored(
+        self, shop: Workshop, scanned: Scanned, taken: Ranges, *, mode: str, reason: str, calls: int, engine: str = "polars"
+    ) -> Built:
         """What goes with every build's facts: the small tables, and the state."""
         shop.replace_whole("rejections", self._rejections())
         shop.replace_whole("quarantine", self._quarantine(taken))
-        unknown = {kind: len(uids) for kind, uids in sorted(scanned.unknown.items())}
+        unknown = dict(sorted({**{kind: len(uids) for kind, uids in scanned.unknown.items()}, **scanned.unknown_types}.items()))
         row = {
             "build_id": self.build_id,
             "started_at": self.started_at,
             "finished_at": self.clock(),
             "as_of": self.as_of,
             "mode": mode,
-            "engine": "polars",
+            "engine": engine,
             "files": scanned.files,
             "events": scanned.events,
             "calls_changed": calls,
@@ -328,20 +376,76 @@ class _Build:
             self.progress.advance(done)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The facts of a bucket; goes to Spark's workers as it is."""
+
+    as_of: datetime
+    phases: pl.DataFrame
+    end_causes: pl.DataFrame
+
+    def facts(self, events: BucketEvents) -> dict[str, pl.DataFrame]:
+        of_calls = call_facts(
+            events.call, events.vendor, events.deliveries, as_of=self.as_of, phases=self.phases, end_causes=self.end_causes
+        )
+        return {**of_calls, **presence_facts(events.presence)}
+
+    def __call__(self, frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        rows = [frames[table.name] if table.name in frames else table.empty() for table in TYPED_ROWS]
+        facts = self.facts(bucket_events(*rows))
+        if (strange := frames.get(spark.STRANGE)) is not None:
+            facts[spark.STRANGE] = strange.group_by("event_type").agg(events=pl.col("event_uid").n_unique())
+        if (scanned := frames.get(spark.SCANNED)) is not None:
+            facts[spark.SCANNED] = scanned.select("deliveries")
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """A part's typed rows; goes to Spark's workers, where nothing is open yet."""
+
+    landing: Store
+
+    def __call__(self, part: PartRef, spans: spark.Spans) -> Iterator[dict[str, pl.DataFrame]]:
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'")
+            con.execute("set threads = 1")  # one task a core: Spark's own arithmetic
+            for batch in iter_part(self.landing, part):
+                landed = rows_within(pa.Table.from_batches([batch]), spans)
+                if landed.num_rows:
+                    yield {
+                        **{table.name: frame for table, frame in typed(con, landed).frames()},
+                        spark.STRANGE: _strange(landed),
+                        spark.SCANNED: pl.DataFrame({"k": [0], "deliveries": [landed.num_rows]}),
+                    }
+
+
+def _strange(landed: pa.Table) -> pl.DataFrame:
+    """Events that no table is made of: event_type, event_uid, and a k to spread them by."""
+    rows = [(int(uid[:15], 16) << 3, kind, uid) for kind, uids in unknown_types(landed).items() for uid in uids]
+    return pl.DataFrame(rows, schema={"k": pl.Int64, "event_type": pl.String, "event_uid": pl.String}, orient="row")
+
+
 def _ranges(parts: Iterable[PartRef]) -> Ranges:
     return Ranges((part.name.writer, part.name.first, part.name.last) for part in parts)
 
 
-def _pieces(store: Store, parts: Iterable[PartRef], wanted: Ranges, scanned: Scanned) -> Iterator[tuple[pa.Table, tuple[str, int, int]]]:
-    """The wanted rows, and the range that each piece answers for; of parts that overlap the first one gives."""
+def _wanted(parts: Iterable[PartRef], wanted: Ranges) -> Iterator[tuple[PartRef, spark.Spans]]:
+    """Which numbers to read from which part; of parts that overlap the first one gives."""
     taken = Ranges()
     for part in parts:
         name = part.name
         here = Ranges([(name.writer, name.first, name.last)]).without(taken)
-        spans = [(first, last) for _, low, high in here for first, last in _common(wanted, name.writer, low, high)]
-        if not spans:
-            continue
-        taken.add(name.writer, name.first, name.last)
+        spans = tuple((first, last) for _, low, high in here for first, last in _common(wanted, name.writer, low, high))
+        if spans:
+            taken.add(name.writer, name.first, name.last)
+            yield part, spans
+
+
+def _pieces(store: Store, parts: Iterable[PartRef], wanted: Ranges, scanned: Scanned) -> Iterator[tuple[pa.Table, tuple[str, int, int]]]:
+    """The wanted rows, and the range that each piece answers for; of parts that overlap the first one gives."""
+    for part, spans in _wanted(parts, wanted):
+        name = part.name
         scanned.files += 1
         for first, last in spans:
             low = first

@@ -55,17 +55,40 @@ def cli() -> None:
 @click.option("--full", is_flag=True, help="Begin afresh, from the landing zone.")
 @click.option("--engine", type=click.Choice(["polars", "spark"]), default="polars", show_default=True, help="Where facts are computed.")
 @click.option("--as-of", "as_of", type=Instant(), help="Judge calls without an end by this instant (ISO 8601), not by now.")
+@click.option("--master", default="local[*]", show_default=True, help="Spark: the master's URL.")
+@click.option("--driver-memory", default="1g", show_default=True, help="Spark: the driver's memory.")
+@click.option("--facts", help="Spark: where the facts are kept as Parquet, a folder or s3://bucket/prefix.  [default: <root>/facts]")
 @_config_option
 @click.pass_obj
-def build(environ: Mapping[str, str], *, full: bool, engine: str, as_of: datetime | None, config_path: Path | None) -> int | None:
+def build(
+    environ: Mapping[str, str],
+    *,
+    full: bool,
+    engine: str,
+    as_of: datetime | None,
+    master: str,
+    driver_memory: str,
+    facts: str | None,
+    config_path: Path | None,
+) -> int | None:
     """Landing zone → facts → published warehouse.duckdb."""
     config = load_config(config_path, environ)
+    from transforms.build import OnSpark
     from transforms.build import build as make
 
-    if engine != "polars":
-        raise UsageError("--engine spark: not there yet")
+    on_spark = None
+    if engine == "spark":
+        from ingest.storage import open_store
+        from transforms.engine.spark import Cluster
+
+        cluster = Cluster(master, driver_memory)
+        if facts is None and not cluster.is_local:
+            raise UsageError(f"--facts: {master} has other machines, which need a place that all of them reach")
+        on_spark = OnSpark(cluster, open_store(facts or str(config.storage.root_path / "facts"), config.storage))
+    elif facts is not None:
+        raise UsageError("--facts: is for --engine spark only")
     began = time.monotonic()
-    built = make(config, _now, as_of=as_of, full=full)
+    built = make(config, _now, as_of=as_of, full=full, on_spark=on_spark)
     for line in report(built, config.storage.warehouse_path, time.monotonic() - began):
         print(line)
     return None

@@ -101,6 +101,16 @@ class BucketEvents:
     deliveries: pl.DataFrame
 
 
+def bucket_events(call: pl.DataFrame, vendor: pl.DataFrame, presence: pl.DataFrame) -> BucketEvents:
+    """Typed rows, one a delivery, as events and their deliveries."""
+    return BucketEvents(
+        call.select(TYPED_CALL.names),
+        vendor.select(TYPED_VENDOR.names),
+        presence.select(TYPED_PRESENCE.names),
+        pl.concat([call.select(DELIVERIES.names), vendor.select(DELIVERIES.names)]),
+    )
+
+
 @contextmanager
 def building(folder: Path, *, pid: int) -> Iterator[None]:
     """Hold the lock of the builder's folder. Raises LockHeld, with the holder's pid."""
@@ -259,14 +269,7 @@ class Workshop:
 
     def read(self, bucket: Bucket, *, touched: bool) -> BucketEvents:
         """All deliveries of a bucket's calls and persons."""
-        frames = [self._rows(table, bucket, touched=touched) for table in TYPED_ROWS]
-        call, vendor, presence = frames
-        return BucketEvents(
-            call.select(TYPED_CALL.names),
-            vendor.select(TYPED_VENDOR.names),
-            presence.select(TYPED_PRESENCE.names),
-            pl.concat([call.select(DELIVERIES.names), vendor.select(DELIVERIES.names)]),
-        )
+        return bucket_events(*(self._rows(table, bucket, touched=touched) for table in TYPED_ROWS))
 
     def _rows(self, table: Table, bucket: Bucket, *, touched: bool) -> pl.DataFrame:
         name = f"events.main.{table.name}"
