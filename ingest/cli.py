@@ -3,11 +3,13 @@
 Heavy modules are imported inside the commands, so that `--help` is instant. A command returns its exit code, or None for 0.
 """
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any
@@ -165,48 +167,91 @@ def quarantine() -> None:
 
 
 @quarantine.command(name="list")
+@click.option("--source", "name", help="Only of this source.")
+@click.option("--reason", help="Only with this reason.")
 @configured
-def quarantine_list(config: Config, door: Door) -> int | None:
-    """List the deliveries in the quarantine."""
-    raise UsageError("quarantine list: not there yet")
+def quarantine_list(config: Config, door: Door, *, name: str | None, reason: str | None) -> int | None:
+    """List the deliveries in the quarantine, a line each: id, time, source and transport, reason."""
+    from ingest.upkeep.quarantine import listing_lines, quarantined
+
+    _upkeep_logs()
+    return _tell(listing_lines(quarantined(config, source=name, reason=reason)))
 
 
 @quarantine.command(name="show")
 @click.argument("row_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Only the body, byte for byte; not onto a terminal.")
 @configured
-def quarantine_show(config: Config, door: Door, *, row_id: str) -> int | None:
+def quarantine_show(config: Config, door: Door, *, row_id: str, raw: bool) -> int | None:
     """Show one delivery; what a terminal would obey is escaped."""
-    raise UsageError("quarantine show: not there yet")
+    from ingest.upkeep.quarantine import show, shown_lines
+
+    _upkeep_logs()
+    if raw and sys.stdout.isatty():
+        raise UsageError("--raw: a terminal may obey what a stranger sent; redirect it to a file")
+    shown = show(config, row_id)
+    if raw:
+        click.echo(shown.body, nl=False)
+        return 0
+    return _tell(shown_lines(shown))
 
 
 @quarantine.command(name="retry")
 @configured
 def quarantine_retry(config: Config, door: Door) -> int | None:
     """Judge every row again, its signature too, and land what passes."""
-    raise UsageError("quarantine retry: not there yet")
+    from ingest.upkeep.quarantine import retry, retry_lines
+
+    _upkeep_logs()
+    retried = retry(config, door.environ)
+    return _tell(retry_lines(retried), retried.problems)
 
 
 @cli.command()
+@click.option("--open-day", is_flag=True, help="Also the day that is not over yet.")
 @configured
-def compact(config: Config, door: Door) -> int | None:
-    """Join small parts of closed days; safe beside a running ingester."""
-    raise UsageError("compact: not there yet")
+def compact(config: Config, door: Door, *, open_day: bool) -> int | None:
+    """Join small parts of closed days, and remove what is superseded for longer than ingest.compact_grace.
+
+    Safe beside a running ingester and a running build, and to be run again after it was interrupted.
+    """
+    from ingest.upkeep.compact import compact as command
+    from ingest.upkeep.compact import report
+
+    _upkeep_logs()
+    compaction = command(config, now=datetime.now(UTC), open_day=open_day)
+    return _tell(report(compaction), compaction.problems)
 
 
 @cli.command()
 @configured
 def check(config: Config, door: Door) -> int | None:
     """Verify the landing zone, the quarantine and the journal; exit 1 with a list of what is wrong."""
-    raise UsageError("check: not there yet")
+    from ingest.upkeep.check import check as command
+    from ingest.upkeep.check import report
+
+    _upkeep_logs()
+    checked = command(config, now=datetime.now(UTC))
+    _tell(report(checked))
+    return 1 if checked.findings else 0
 
 
 @cli.command()
-@click.option("--older-than", "age", required=True, help="For example 400d.")
+@click.option("--older-than", "age", required=True, metavar="AGE", help="For example 400d.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @configured
 def retain(config: Config, door: Door, *, age: str, dry_run: bool) -> int | None:
-    """Delete whole days that are older than the age given."""
-    raise UsageError("retain: not there yet")
+    """Delete whole days that are older than AGE: quarantine, then superseded, then counting parts."""
+    from ingest.config import parse_duration
+    from ingest.upkeep.retain import report
+    from ingest.upkeep.retain import retain as command
+
+    _upkeep_logs()
+    try:
+        older_than = parse_duration(age)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}") from None
+    return _tell(report(command(config, older_than=older_than, now=datetime.now(UTC), dry_run=dry_run)))
 
 
 @cli.command()
@@ -214,7 +259,32 @@ def retain(config: Config, door: Door, *, age: str, dry_run: bool) -> int | None
 @configured
 def status(config: Config, door: Door, *, as_json: bool) -> int | None:
     """Say per source: last event, rate, backlog, quarantine."""
-    raise UsageError("status: not there yet")
+    from ingest.upkeep.status import as_dict, table
+    from ingest.upkeep.status import status as command
+
+    _upkeep_logs()
+    now = datetime.now(UTC)
+    found = command(config, now=now)
+    if as_json:
+        click.echo(json.dumps(as_dict(found), indent=2))
+        return 0
+    return _tell(table(found, now=now))
+
+
+def _upkeep_logs() -> None:
+    """Log lines on stderr for a timer's journal; a person at a terminal reads the report instead."""
+    from ingest.telemetry import set_up_logs
+
+    set_up_logs(level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
+
+
+def _tell(lines: Iterable[str], problems: Sequence[str] = ()) -> int:
+    """Print a report, its problems on stderr; the exit code."""
+    for line in lines:
+        click.echo(line)
+    for problem in problems:
+        click.echo(f"ingest: {problem}", err=True)
+    return 1 if problems else 0
 
 
 @cli.group(name="config")

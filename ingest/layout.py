@@ -177,10 +177,17 @@ def part_key(day: date, name: PartName) -> str:
 def parse_part_key(key: str) -> tuple[date, PartName] | None:
     """Day and name of a part's key, or None where it is not one."""
     folder, slash, filename = key.partition("/")
-    if not slash or (name := parse_part_name(filename)) is None or (match := _DATE_FOLDER.fullmatch(folder)) is None:
+    if not slash or (name := parse_part_name(filename)) is None or (day := parse_day(folder)) is None:
+        return None
+    return day, name
+
+
+def parse_day(folder: str) -> date | None:
+    """The day of a day's folder, or None where it is none."""
+    if (match := _DATE_FOLDER.fullmatch(folder)) is None:
         return None
     try:
-        return date.fromisoformat(match[1]), name
+        return date.fromisoformat(match[1])
     except ValueError:
         return None
 
@@ -220,3 +227,8 @@ def joined_ranges(names: Iterable[PartName]) -> dict[str, list[tuple[int, int]]]
         else:
             of_writer.append((name.first, name.last))
     return ranges
+
+
+def lies_within(name: PartName, ranges: Iterable[tuple[int, int]]) -> bool:
+    """Whether one of the writer's joined ranges holds all of a part's numbers."""
+    return any(first <= name.first and name.last <= last for first, last in ranges)
