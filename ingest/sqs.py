@@ -218,7 +218,7 @@ class _Run:
         self.source, self.receiver, self.trust, self.stop = source, receiver, trust, stop
         self.queue_url = source.queue_url
         self.until_empty, self.meter, self.on_ready, self.patience_seconds = until_empty, meter, on_ready, patience_seconds
-        self.client = self._new_client()
+        self.client, self.client_made_at = self._new_client(), asyncio.get_running_loop().time()
         # the trouble it has: None at first, "" while it has none; which troubles were told, and when
         self.down: str | None = None
         self.told, self.told_at = False, dict[str, float]()
@@ -405,7 +405,7 @@ class _Run:
                 code = trouble.code
                 self._count_error(trouble.code)
                 if trouble.about_credentials:
-                    self.client = self._new_client()
+                    self._renew_client()
             else:
                 failed = {entry["Id"]: entry["Code"] for entry in answer.get("Failed", [])}
                 self.meter.add("callfacts_sqs_deleted", self.source.name, n=len(waiting) - len(failed))
@@ -444,8 +444,7 @@ class _Run:
         self._count_error(trouble.code)
         self._say_down(trouble.code, trouble.detail)
         if trouble.about_credentials:
-            # a session keeps what it has once read; a fresh one sees a mended file or environment
-            self.client = self._new_client()
+            self._renew_client()
         wait = min(self.patience_seconds, 0.5 * 2 ** min(tries, 16)) * (0.5 + random.random() / 2)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.leaving.wait(), wait)
@@ -479,6 +478,12 @@ class _Run:
 
     def _count_error(self, code: str) -> None:
         self.meter.add("callfacts_sqs_errors", self.source.name, code)
+
+    def _renew_client(self) -> None:
+        """A session keeps what it has once read; a fresh one sees a mended file or environment. One for all receivers."""
+        now = asyncio.get_running_loop().time()
+        if now - self.client_made_at >= min(5.0, self.patience_seconds):
+            self.client, self.client_made_at = self._new_client(), now
 
     def _new_client(self) -> "SQSClient":
         """A client of a session of its own. Raises ConfigError."""
