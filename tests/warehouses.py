@@ -176,7 +176,7 @@ _FACTS = (
         i % 997 <> 0 as has_start, life = 'ended' as has_end,
         started_at + interval 1 second as first_received_at,
         started_at + to_milliseconds(ring_ms + talk_ms + hold_ms + 1500) as last_received_at,
-        case when life = 'ended' then not picked_up and ending = 'caller' end as abandoned
+        case when life = 'ended' then not picked_up and coalesce(ending = 'caller', false) end as abandoned
     from (
         select *, case when side < 0.62 then 'caller' when side < 0.97 then 'callee' when side < 0.985 then 'system' end as ending,
             case when life <> 'ended' then null when picked_up then 1 when side < 0.05 then 5 when side < 0.12 then 2 when side < 0.2 then 3

@@ -33,31 +33,65 @@ CALLS_BY_QUARTER: Final = Table(
         _QUARTER,
         _COMPANY,
         Column("direction", TEXT, "calls.direction"),
-        Column("outcome", TEXT, "calls.outcome"),
-        Column("has_end", TRUTH, "calls.has_end"),
-        Column("ended_by", TEXT, "calls.ended_by; empty where null"),
-        Column("picked_up", TRUTH, "true where calls.answered_at is there, else null"),
-        Column("by_person", TRUTH, "true where calls.answered_by_at is there, else null"),
-        Column("abandoned", TRUTH, "calls.abandoned"),
-        Column("waited_ms", COUNT, f"Wait of abandoned calls, else null: {_ROUNDED}", "ms"),
         Column("calls", COUNT, "Calls that started in the quarter hour", "count"),
-        Column("duration_ms", COUNT, "Sum of duration_ms", "ms"),
-        Column("wait_ms", COUNT, "Sum of wait_ms", "ms"),
-        Column("talk_ms", COUNT, "Sum of talk_ms", "ms"),
-        Column("hold_ms", COUNT, "Sum of hold_ms", "ms"),
-        Column("holds", COUNT, "Sum of hold_count", "count"),
-        Column("transfers", COUNT, "Sum of transfer_count", "count"),
+        Column("ended", COUNT, "Of these, with an end", "count"),
+        Column("answered", COUNT, "Calls that is_answered() counts", "count"),
+        Column("picked_up", COUNT, "Calls that is_picked_up() counts", "count"),
+        Column("unanswered", COUNT, "Calls that is_unanswered() counts", "count"),
+        Column("left_waiting", COUNT, "Inbound calls whose caller left before any answer, after however short a wait", "count"),
+        Column("otherwise_abandoned", COUNT, "Calls that is_otherwise_abandoned() counts", "count"),
+        Column("in_progress", COUNT, "Calls in progress", "count"),
+        Column("lost", COUNT, "Lost calls", "count"),
         Column("short_calls", COUNT, "Calls that is_short_call() counts", "count"),
         Column("voicemails", COUNT, "Calls that is_voicemail() counts", "count"),
-        Column("repeated_deliveries", COUNT, "Sum of delivery_count − event_count", "count"),
+        Column("wait_ms", COUNT, "Sum of wait_ms of calls with an end", "ms"),
+        Column("talk_ms", COUNT, "Sum of talk_ms of answered calls", "ms"),
+        Column("hold_ms", COUNT, "Sum of hold_ms of answered calls", "ms"),
+        Column("holds", COUNT, "Sum of hold_count of answered calls", "count"),
+        Column("transfers", COUNT, "Sum of transfer_count of answered calls", "count"),
+        Column("without_start", COUNT, "Calls without a start", "count"),
+        Column("with_late_events", COUNT, "Calls with late events", "count"),
         Column("late_events", COUNT, "Sum of late_events", "count"),
-        Column("calls_with_late_events", COUNT, "Calls with late events", "count"),
-        Column("calls_without_start", COUNT, "Calls without a start", "count"),
-        Column("otherwise_abandoned", COUNT, "Calls that is_otherwise_abandoned() counts", "count"),
+        Column("events", COUNT, "Sum of event_count", "count"),
+        Column("deliveries", COUNT, "Sum of delivery_count", "count"),
     ),
-    ("quarter_at", "company", "direction", "outcome", "has_end", "ended_by", "picked_up", "by_person", "abandoned", "waited_ms"),
-    ("quarter_at", "company", "direction", "outcome", "has_end", "ended_by", "picked_up", "by_person", "abandoned", "waited_ms"),
-    "One row a quarter hour and kind of call: counts and sums of the calls that started in it (macro call_units)",
+    ("quarter_at", "company", "direction"),
+    ("quarter_at", "company", "direction"),
+    "One row a quarter hour, company and direction: counts and sums of the calls that started in it (macro call_units)",
+)
+
+ABANDONS_BY_QUARTER: Final = Table(
+    "abandons_by_quarter",
+    (
+        _QUARTER,
+        _COMPANY,
+        Column("direction", TEXT, "inbound"),
+        Column("waited_ms", COUNT, f"The wait, {_ROUNDED}", "ms"),
+        Column("calls", COUNT, "Calls that started in the quarter hour", "count"),
+        Column("wait_ms", COUNT, "Sum of wait_ms", "ms"),
+    ),
+    ("quarter_at", "company", "direction", "waited_ms"),
+    ("quarter_at", "company", "direction", "waited_ms"),
+    "One row a quarter hour and wait of inbound calls whose caller left before any answer (macro abandon_units)",
+)
+
+OUTCOMES_BY_QUARTER: Final = Table(
+    "outcomes_by_quarter",
+    (
+        _QUARTER,
+        _COMPANY,
+        Column("direction", TEXT, "calls.direction"),
+        Column("outcome", TEXT, "calls.outcome"),
+        Column("end_cause_category", TEXT, "calls.end_cause_category"),
+        Column("end_cause_name", TEXT, "calls.end_cause_name"),
+        Column("end_cause", TEXT, "calls.end_cause"),
+        Column("ended_by", TEXT, "calls.ended_by"),
+        Column("abandoned", TRUTH, "calls.abandoned"),
+        Column("calls", COUNT, "Calls that started in the quarter hour", "count"),
+    ),
+    ("quarter_at", "company", "direction", "outcome", "end_cause_category", "end_cause_name", "end_cause", "ended_by", "abandoned"),
+    ("quarter_at", "company", "direction", "outcome", "end_cause_category", "end_cause_name", "end_cause", "ended_by", "abandoned"),
+    "One row a quarter hour and way in which calls ended (macro outcome_units)",
 )
 
 VISITS_BY_QUARTER: Final = Table(
@@ -159,7 +193,16 @@ CONCURRENCY_BY_MINUTE: Final = Table(
 )
 
 REPORT_TABLES: Final[dict[str, Table]] = by_name(
-    (CALLS_BY_QUARTER, VISITS_BY_QUARTER, AGENT_OFFERS, MISSED_CALLS, MISSED_EPISODES, CONCURRENCY_BY_MINUTE)
+    (
+        CALLS_BY_QUARTER,
+        ABANDONS_BY_QUARTER,
+        OUTCOMES_BY_QUARTER,
+        VISITS_BY_QUARTER,
+        AGENT_OFFERS,
+        MISSED_CALLS,
+        MISSED_EPISODES,
+        CONCURRENCY_BY_MINUTE,
+    )
 )
 """Every prepared table, published beside the facts."""
 
@@ -210,6 +253,8 @@ def _fill(con: duckdb.DuckDBPyConnection) -> None:
 
 _EVERYTHING: Final = """
 create or replace temp view todo_call_units as from call_units();
+create or replace temp view todo_abandon_units as from abandon_units();
+create or replace temp view todo_outcome_units as from outcome_units();
 create or replace temp view todo_visit_units as from visit_units();
 create or replace temp view todo_legs as
     select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
@@ -241,6 +286,8 @@ create or replace temp table changed_hours as
     from (from calls_old union all from calls_new);
 
 create or replace temp view todo_call_units as from call_units() semi join changed_quarters using (quarter_at);
+create or replace temp view todo_abandon_units as from abandon_units() semi join changed_quarters using (quarter_at);
+create or replace temp view todo_outcome_units as from outcome_units() semi join changed_quarters using (quarter_at);
 create or replace temp view todo_visit_units as from visit_units() semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_legs as
     select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
@@ -262,15 +309,17 @@ create or replace temp view todo_hours as
 
 _DELETE: Final = """
 delete from calls_by_quarter where quarter_at in (from changed_quarters);
+delete from abandons_by_quarter where quarter_at in (from changed_quarters);
+delete from outcomes_by_quarter where quarter_at in (from changed_quarters);
 delete from visits_by_quarter where quarter_at in (from changed_visit_quarters);
 delete from agent_offers where (company, call_id) in (from changed_calls);
 delete from missed_calls where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
 delete from missed_episodes where (company, external_key) in (from changed_numbers);
-delete from concurrency_by_minute where (company, date_trunc('hour', minute_at)) in (from changed_hours);
+delete from concurrency_by_minute where (company, hour_of(minute_at)) in (from changed_hours);
 """
 
 _FORGET: Final = """
-drop view if exists todo_call_units; drop view if exists todo_visit_units; drop view if exists todo_legs;
+drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units; drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours;
@@ -292,14 +341,20 @@ _CONTACTS: Final = """
 
 _FILL: Final[dict[str, str]] = {
     "calls_by_quarter": """
-        select quarter_at, company, direction, outcome, has_end, ended_by, picked_up, by_person, abandoned,
-            rounded_wait(waited_ms) as waited_ms,
-            sum(calls) as calls, sum(duration_ms) as duration_ms, sum(wait_ms) as wait_ms, sum(talk_ms) as talk_ms, sum(hold_ms) as hold_ms,
-            sum(holds) as holds, sum(transfers) as transfers, sum(short_calls) as short_calls, sum(voicemails) as voicemails,
-            sum(repeated_deliveries) as repeated_deliveries, sum(late_events) as late_events,
-            sum(calls_with_late_events) as calls_with_late_events, sum(calls_without_start) as calls_without_start,
-            sum(otherwise_abandoned) as otherwise_abandoned
+        select quarter_at, company, direction,
+            sum(calls) as calls, sum(ended) as ended, sum(answered) as answered, sum(picked_up) as picked_up,
+            sum(unanswered) as unanswered, sum(left_waiting) as left_waiting, sum(otherwise_abandoned) as
+            otherwise_abandoned, sum(in_progress) as in_progress, sum(lost) as lost, sum(short_calls) as short_calls,
+            sum(voicemails) as voicemails, sum(wait_ms) as wait_ms, sum(talk_ms) as talk_ms, sum(hold_ms) as hold_ms,
+            sum(holds) as holds, sum(transfers) as transfers, sum(without_start) as without_start, sum(with_late_events)
+            as with_late_events, sum(late_events) as late_events, sum(events) as events, sum(deliveries) as deliveries
         from todo_call_units group by all""",
+    "abandons_by_quarter": """
+        select quarter_at, company, direction, rounded_wait(waited_ms) as waited_ms, sum(calls) as calls, sum(wait_ms) as wait_ms
+        from todo_abandon_units group by all""",
+    "outcomes_by_quarter": """
+        select quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned, sum(calls) as calls
+        from todo_outcome_units group by all""",
     "visits_by_quarter": """
         select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits, sum(wait_ms) as wait_ms
         from todo_visit_units group by all""",
@@ -336,7 +391,7 @@ _FILL: Final[dict[str, str]] = {
             sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint as busy_ms
         from (
             select company, from_at, until_at, open_calls,
-                unnest(range(date_trunc('minute', from_at), until_at, interval 1 minute)) as minute_at
+                unnest(range(make_timestamptz((epoch_ms(from_at) // 60000) * 60000000), until_at, interval 1 minute)) as minute_at
             from (
                 select company, moment as from_at,
                     lead(moment) over (partition by company, hour_at order by moment) as until_at,

@@ -22,5 +22,5 @@ select
     exists (from queue_visits) as has_visits, exists (from presence_intervals) as has_presence, exists (from vendor_calls) as has_vendor
 from (select max_by(build_id, started_at) as build_id, max(started_at) as started_at, max_by(finished_at, started_at) as finished_at,
           max_by(as_of, started_at) as as_of, max_by(mode, started_at) as mode from builds) b,
-     (select sum(calls) as calls, sum(calls) filter (is_in_progress(outcome)) as in_progress, sum(calls) filter (is_lost(outcome)) as lost
+     (select sum(calls) as calls, sum(in_progress) as in_progress, sum(lost) as lost
       from calls_by_quarter) c

@@ -19,6 +19,7 @@ What follows is the statement; its parameters are those it names with `$`. Metri
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -41,6 +42,7 @@ MINUTES_OF_WEEK: Final = 7 * 24 * 60
 STEPPED_WAIT_S: Final = 600
 """Up to this many whole seconds the roll-ups know each second of wait."""
 USUAL_WEEKS: Final = 4
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
 
 _TYPES: Final[dict[str, pl.DataType]] = {
@@ -351,13 +353,21 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     Raises TypeError if the statement gives other columns than declared: a mistake of ours, never of the data.
     """
     asked = REPORTS[report] if isinstance(report, str) else report
-    known = filters.parameters()
+    known: dict[str, Any] = {**filters.parameters(), "near_from": None, "near_until": None}
+    if "near_from" in asked.parameters:
+        known["near_from"], known["near_until"] = _near(cursor, filters, itself=asked.name == "call")
     if "open_windows" in asked.parameters:
         known["open_windows"] = _windows_of(cursor, filters)
-    frame = cursor.sql(asked.sql, params={name: known[name] for name in asked.parameters}).pl()
+    frame = _frame(cursor, asked.sql, {name: known[name] for name in asked.parameters})
     if frame.columns != asked.schema.names():
         raise TypeError(f"report {asked.name} gives {frame.columns}, and declares {asked.schema.names()}")
     return frame.cast(dict(asked.schema), strict=True)
+
+
+def _frame(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]) -> pl.DataFrame:
+    # Not `cursor.sql(…).pl()`: a relation is bound once to learn its columns and once more to run, and binding is most of
+    # a small report's time. The copy that DuckDB warns of costs less, also for a list of a million rows.
+    return pl.DataFrame(cursor.execute(sql, parameters).to_arrow_table())
 
 
 def ask_usual(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filters) -> pl.DataFrame | None:
@@ -399,6 +409,32 @@ def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filter
     return frame.with_columns(moved)
 
 
+def _near(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, itself: bool) -> tuple[datetime | None, datetime | None]:
+    """Between which instants to look for a call, or what belongs to it, so that not the whole table is read.
+
+    A call's id has the second of its start in it; that is only a place to look first, and the row found says the rest.
+    """
+    if filters.call is None:
+        return None, None
+    asked, given = REPORTS["call"], {"company": filters.call[0], "call_id": filters.call[1]}
+    if (match := _ID_TIME.search(filters.call[1])) is not None:
+        around = datetime.fromtimestamp(int(match[1]), UTC)
+        near = (around - timedelta(hours=1), around + timedelta(hours=1))
+        found = _frame(cursor, asked.sql, {**given, "near_from": near[0], "near_until": near[1]})
+        if found.height and itself:
+            return near
+    else:
+        found = pl.DataFrame()
+    if not found.height:
+        if itself:
+            return None, None
+        found = _frame(cursor, asked.sql, {**given, "near_from": None, "near_until": None})
+    if not found.height:
+        return None, None
+    row = found.row(0, named=True)
+    return row["started_at"], None if row["late_events"] else row["ended_at"]
+
+
 def _windows_of(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[dict[str, datetime]]:
     """Business hours of the period, of an open one within what the presence feed covers."""
     first, last = filters.start, filters.end
@@ -430,6 +466,7 @@ def _stepped(seconds: float | None) -> bool:
 # Reading the .sql files
 
 _MACRO = re.compile(r"create or replace macro (?P<name>\w+)\((?P<arguments>[^)]*)\) as (?P<body>.*?);", re.DOTALL)
+_ID_TIME = re.compile(r"_(\d{9,10})\.")
 _COLUMN = re.compile(r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: \[(?P<unit>[^\]]*)\])? ?(?P<meaning>.*)")
 
 

@@ -65,7 +65,7 @@ create or replace macro is_picked_up(direction, has_end, answered_at, answered_b
 -- unit: calls
 -- source: calls.direction, calls.has_end, calls.answered_by_at, calls.abandoned
 create or replace macro is_unanswered(direction, has_end, answered_by_at, abandoned) as
-    coalesce(direction = 'inbound' and has_end and answered_by_at is null and not abandoned, false);
+    coalesce(direction = 'inbound' and has_end and answered_by_at is null and abandoned is not true, false);
 
 -- label: Outbound attempts
 -- formula: outbound calls that have ended
@@ -331,9 +331,9 @@ create or replace macro is_available(status) as coalesce(status in ('available',
 create or replace macro recovery_rate(recovered, episodes) as share(recovered, episodes);
 create or replace macro episode_state(first_miss_at, recovered_at, as_of, callback_days) as
     case
-        when recovered_at <= first_miss_at + to_days(callback_days) then 'recovered'
+        when recovered_at <= first_miss_at + to_hours(24 * callback_days) then 'recovered'
         when recovered_at is not null then 'late'
-        when as_of <= first_miss_at + to_days(callback_days) then 'open'
+        when as_of <= first_miss_at + to_hours(24 * callback_days) then 'open'
         else 'expired'
     end;
 
@@ -391,6 +391,7 @@ create or replace macro agrees(ours_ms, theirs_ms) as abs(ours_ms - theirs_ms) <
 -- Time. Quarter hours of UTC: since 2000 each zone's offset is a whole number of them, half-hour and 45-minute zones too.
 
 create or replace macro quarter_of(instant) as make_timestamptz((epoch_ms(instant) // 900000) * 900000000);
+create or replace macro hour_of(instant) as make_timestamptz((epoch_ms(instant) // 3600000) * 3600000000);
 
 -- A wait as the roll-ups keep it: cut to whole seconds, 1 ms more where something was cut off, and 600001 beyond 600 s. So
 -- `wait ≤ T` and `wait < S` hold of it exactly where they hold of the wait, for whole seconds up to 600.
@@ -423,9 +424,9 @@ create or replace macro local_interval_of(local_at, grain, first_weekday) as
 -- For the table of minutes: until when a call counts as open, and the hours that it touches. One longer than 31 days counts
 -- for 31: a mistaken end in 2099 must not fill the table.
 create or replace macro concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as
-    least(greatest(call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), started_at), started_at + interval 31 days);
+    least(greatest(call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), started_at), started_at + interval 744 hours);
 create or replace macro hours_of(from_at, until_at) as
-    case when until_at > from_at then range(make_timestamptz((epoch_ms(from_at) // 3600000) * 3600000000), until_at, interval 1 hour) else [] end;
+    case when until_at > from_at then range(hour_of(from_at), until_at, interval 1 hour) else [] end;
 
 -- The local intervals from start to before stop, each by its start as an instant.
 create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
@@ -438,3 +439,57 @@ create or replace macro is_found(part, caller_phone, caller_name, callee_phone, 
 create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, duration_ms) as
     case name when 'wait_ms' then wait_ms when 'talk_ms' then talk_ms when 'hold_ms' then hold_ms when 'duration_ms' then duration_ms
         else epoch_ms(started_at) end;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Queue visits
+
+-- label: Answered within T
+-- formula: answered visits with a wait of at most T
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro is_visit_in_time(result, wait_ms, within_ms) as result = 'answered' and wait_ms <= within_ms;
+
+-- label: Abandoned within T
+-- formula: visits that the caller left after a wait of at most T
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
+create or replace macro is_visit_left_in_time(result, wait_ms, within_ms) as result = 'caller_left' and wait_ms <= within_ms;
+
+-- label: Abandoned visits
+-- formula: visits that the caller left after a wait of at least S
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result, queue_visits.wait_ms, setting short_abandon_s
+create or replace macro is_visit_abandoned(result, wait_ms, short_ms) as result = 'caller_left' and wait_ms >= short_ms;
+
+-- label: Short abandons of visits
+-- formula: visits that the caller left after a wait of less than S: a count, in no rate
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result, queue_visits.wait_ms, setting short_abandon_s
+create or replace macro is_visit_short(result, wait_ms, short_ms) as result = 'caller_left' and wait_ms < short_ms;
+
+-- The predicate behind a figure that opens a list of visits; null means every visit.
+create or replace macro is_visit_figure(figure, result, wait_ms, within_ms, short_ms) as
+    case figure
+        when 'offered' then result <> 'open'
+        when 'answered' then result = 'answered'
+        when 'in_time' then is_visit_in_time(result, wait_ms, within_ms)
+        when 'left_in_time' then is_visit_left_in_time(result, wait_ms, within_ms)
+        when 'abandoned' then is_visit_abandoned(result, wait_ms, short_ms)
+        when 'short_abandoned' then is_visit_short(result, wait_ms, short_ms)
+        when 'overflowed' then result = 'overflowed'
+        when 'unanswered' then result = 'unanswered'
+        when 'open' then result = 'open'
+        else figure is null
+    end;
+
+-- Whether a missed call counts as one that somebody waits for an answer to: short abandons only where asked for.
+create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_short) as
+    include_short or not coalesce(abandoned and wait_ms < short_ms, false);
+create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
+-- missed_reason() of a row of missed_calls.
+create or replace macro reason_of(m, time_zone, open_minutes, holidays, short_ms) as
+    missed_reason(is_open(m.started_at, time_zone, open_minutes, holidays), m.abandoned, m.wait_ms, m.outcome, m.users_rung, m.users_unanswered, m.visits, short_ms);

@@ -34,7 +34,7 @@
 --   lost BIGINT [calls] Without an end
 select
     calls, inbound, outbound, internal, calls - inbound - outbound - internal as unknown_direction,
-    offered, answered, abandoned, short_abandoned, unanswered, missed, picked_up,
+    offered, answered, abandoned, short_abandoned, unanswered, offered - answered as missed, picked_up,
     answer_rate(answered, offered, short_abandoned) as answer_rate,
     abandonment_rate(abandoned, offered, short_abandoned) as abandonment_rate,
     attempts, reached, share(reached, attempts) as reach_rate,
@@ -48,24 +48,26 @@ from (
         coalesce(sum(calls) filter (direction = 'inbound'), 0) as inbound,
         coalesce(sum(calls) filter (direction = 'outbound'), 0) as outbound,
         coalesce(sum(calls) filter (direction = 'internal'), 0) as internal,
-        coalesce(sum(calls) filter (is_offered(direction, has_end)), 0) as offered,
-        coalesce(sum(calls) filter (direction = 'inbound' and is_answered(direction, has_end, picked_up, by_person)), 0) as answered,
-        coalesce(sum(calls) filter (is_abandoned(direction, abandoned, waited_ms, $short_ms)), 0) as abandoned,
-        coalesce(sum(calls) filter (is_short_abandon(direction, abandoned, waited_ms, $short_ms)), 0) as short_abandoned,
-        coalesce(sum(calls) filter (is_unanswered(direction, has_end, by_person, abandoned)), 0) as unanswered,
-        coalesce(sum(calls) filter (is_missed(direction, has_end, by_person)), 0) as missed,
-        coalesce(sum(calls) filter (is_picked_up(direction, has_end, picked_up, by_person)), 0) as picked_up,
-        coalesce(sum(calls) filter (is_attempt(direction, has_end)), 0) as attempts,
-        coalesce(sum(calls) filter (is_reached(direction, has_end, picked_up)), 0) as reached,
-        sum(wait_ms) filter (is_offered(direction, has_end)) as offered_wait_ms,
-        sum(wait_ms) filter (is_abandoned(direction, abandoned, waited_ms, $short_ms)) as abandoned_wait_ms,
-        coalesce(sum(calls) filter (is_answered(direction, has_end, picked_up, by_person)), 0) as talked,
-        coalesce(sum(talk_ms) filter (is_answered(direction, has_end, picked_up, by_person)), 0) as talk_ms,
-        coalesce(sum(hold_ms) filter (is_answered(direction, has_end, picked_up, by_person)), 0) as hold_ms,
-        coalesce(sum(holds) filter (is_answered(direction, has_end, picked_up, by_person)), 0) as holds,
-        coalesce(sum(transfers) filter (is_answered(direction, has_end, picked_up, by_person)), 0) as transfers,
+        coalesce(sum(ended) filter (direction = 'inbound'), 0) as offered,
+        coalesce(sum(answered) filter (direction = 'inbound'), 0) as answered,
+        coalesce(sum(unanswered), 0) as unanswered,
+        coalesce(sum(picked_up), 0) as picked_up,
+        coalesce(sum(ended) filter (direction = 'outbound'), 0) as attempts,
+        coalesce(sum(answered) filter (direction = 'outbound'), 0) as reached,
+        sum(wait_ms) filter (direction = 'inbound') as offered_wait_ms,
+        coalesce(sum(answered), 0) as talked,
+        coalesce(sum(talk_ms), 0) as talk_ms,
+        coalesce(sum(hold_ms), 0) as hold_ms,
+        coalesce(sum(holds), 0) as holds,
+        coalesce(sum(transfers), 0) as transfers,
         coalesce(sum(short_calls), 0) as short_calls,
         coalesce(sum(voicemails), 0) as voicemails,
-        coalesce(sum(calls) filter (is_in_progress(outcome)), 0) as in_progress,
-        coalesce(sum(calls) filter (is_lost(outcome)), 0) as lost
-    from counted_calls($calls_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))
+        coalesce(sum(in_progress), 0) as in_progress,
+        coalesce(sum(lost), 0) as lost
+    from counted_calls($calls_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)),
+(
+    select
+        coalesce(sum(calls) filter (is_abandoned(direction, true, waited_ms, $short_ms)), 0) as abandoned,
+        coalesce(sum(calls) filter (is_short_abandon(direction, true, waited_ms, $short_ms)), 0) as short_abandoned,
+        sum(wait_ms) filter (is_abandoned(direction, true, waited_ms, $short_ms)) as abandoned_wait_ms
+    from counted_abandons($calls_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))

@@ -79,19 +79,41 @@ create or replace macro selected_misses(start := null, stop := null, companies :
 create or replace macro call_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
         agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
     select
-        quarter_of(started_at) as quarter_at, company, direction, outcome, has_end,
-        coalesce(ended_by, '') as ended_by,
-        case when answered_at is not null then true end as picked_up,
-        case when answered_by_at is not null then true end as by_person,
-        abandoned,
-        case when abandoned then wait_ms end as waited_ms,
+        quarter_of(started_at) as quarter_at, company, direction,
         1::bigint as calls,
-        coalesce(duration_ms, 0) as duration_ms, coalesce(wait_ms, 0) as wait_ms, coalesce(talk_ms, 0) as talk_ms, coalesce(hold_ms, 0) as hold_ms,
-        coalesce(hold_count, 0) as holds, coalesce(transfer_count, 0) as transfers,
-        is_short_call(has_end, answered_at, talk_ms)::bigint as short_calls, is_voicemail(flags)::bigint as voicemails,
-        delivery_count - event_count as repeated_deliveries, late_events, (late_events > 0)::bigint as calls_with_late_events,
-        (not has_start)::bigint as calls_without_start,
-        is_otherwise_abandoned(direction, abandoned, outcome)::bigint as otherwise_abandoned
+        has_end::bigint as ended,
+        is_answered(direction, has_end, answered_at, answered_by_at)::bigint as answered,
+        is_picked_up(direction, has_end, answered_at, answered_by_at)::bigint as picked_up,
+        is_unanswered(direction, has_end, answered_by_at, abandoned)::bigint as unanswered,
+        is_abandoned(direction, abandoned, wait_ms, 0)::bigint as left_waiting,
+        is_otherwise_abandoned(direction, abandoned, outcome)::bigint as otherwise_abandoned,
+        is_in_progress(outcome)::bigint as in_progress,
+        is_lost(outcome)::bigint as lost,
+        is_short_call(has_end, answered_at, talk_ms)::bigint as short_calls,
+        is_voicemail(flags)::bigint as voicemails,
+        case when has_end then wait_ms else 0 end as wait_ms,
+        case when answered > 0 then talk_ms else 0 end as talk_ms,
+        case when answered > 0 then hold_ms else 0 end as hold_ms,
+        case when answered > 0 then hold_count else 0 end as holds,
+        case when answered > 0 then transfer_count else 0 end as transfers,
+        (not has_start)::bigint as without_start,
+        (late_events > 0)::bigint as with_late_events,
+        late_events,
+        event_count as events,
+        delivery_count as deliveries
+    from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone);
+
+-- Inbound calls whose caller left before any answer, with their wait: what the threshold of short abandons is applied to.
+create or replace macro abandon_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
+    select quarter_of(started_at) as quarter_at, company, direction, wait_ms as waited_ms, 1::bigint as calls, wait_ms
+    from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+    where is_abandoned(direction, abandoned, wait_ms, 0);
+
+create or replace macro outcome_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
+    select quarter_of(started_at) as quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned,
+        1::bigint as calls
     from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone);
 
 create or replace macro visit_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
@@ -107,6 +129,24 @@ create or replace macro counted_calls(rolled, start, stop, companies, pbxs, dire
     where not rolled
     union all by name
     select * from calls_by_quarter
+    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (directions is null or list_contains(directions::varchar[], direction))
+      and is_open(quarter_at, time_zone, open_minutes, holidays);
+create or replace macro counted_abandons(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from abandon_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+    where not rolled
+    union all by name
+    select * from abandons_by_quarter
+    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (directions is null or list_contains(directions::varchar[], direction))
+      and is_open(quarter_at, time_zone, open_minutes, holidays);
+create or replace macro counted_outcomes(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from outcome_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+    where not rolled
+    union all by name
+    select * from outcomes_by_quarter
     where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
       and (companies is null or list_contains(companies::varchar[], company))
       and (directions is null or list_contains(directions::varchar[], direction))

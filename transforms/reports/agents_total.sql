@@ -1,0 +1,25 @@
+-- question: How many offers are answered, and what becomes of the others?
+-- grain: one row; offers that began in the period
+-- metrics: offer_result, agent_answer_rate
+-- result:
+--   agents BIGINT [agents] Agents with offers
+--   offers BIGINT [offers] Inbound calls that rang at a user and are over
+--   answered BIGINT [offers] Answered
+--   caller_left BIGINT [offers] The caller hung up while it rang
+--   taken BIGINT [offers] Taken by another
+--   lost BIGINT [offers] Rang out, and nobody took it
+--   open BIGINT [offers] Still ringing
+--   answer_rate DOUBLE [share] answered / offers
+--   talk_ms BIGINT [ms] Talk of answered offers
+--   hold_ms BIGINT [ms] Hold of answered offers
+--   average_talk_ms DOUBLE [ms] Talk / answered
+--   handling_ms DOUBLE [ms] (Talk + hold) / answered, without wrap-up
+with counted as (
+    select count(distinct (company, coalesce(extension, user_id))) as agents, count(*) filter (result <> 'open') as offers,
+        count(*) filter (result = 'answered') as answered, count(*) filter (result = 'caller_left') as caller_left, count(*) filter (result = 'taken') as taken,
+        count(*) filter (result = 'lost') as lost, count(*) filter (result = 'open') as open,
+        coalesce(sum(talk_ms) filter (result = 'answered'), 0) as talk_ms, coalesce(sum(hold_ms) filter (result = 'answered'), 0) as hold_ms
+    from selected_offers($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))
+select agents, offers, answered, caller_left, taken, lost, open, agent_answer_rate(answered, offers) as answer_rate, talk_ms, hold_ms,
+    average_talk(talk_ms, answered) as average_talk_ms, average_handling_time(talk_ms, hold_ms, answered) as handling_ms
+from counted

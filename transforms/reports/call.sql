@@ -1,0 +1,71 @@
+-- question: What happened in this call?
+-- grain: the call: every column of its row
+-- result:
+--   company VARCHAR The company as the phone system names it
+--   pbx VARCHAR Serial of the PBX, of the first event
+--   call_id VARCHAR The call's id, the same in all its events
+--   basis VARCHAR The family of events that the row comes from: call, live or vendor
+--   started_at TIMESTAMPTZ [UTC] Time of the first event
+--   answered_at TIMESTAMPTZ [UTC] Start of the first talking or held interval; null if never answered
+--   ended_at TIMESTAMPTZ [UTC] Time of the first end; null while none has come
+--   duration_ms BIGINT [ms] ended_at − started_at; null while open
+--   ring_ms BIGINT [ms] Time ringing, by phase, adds up to duration_ms; of an open call up to its last event
+--   talk_ms BIGINT [ms] Time talking, by phase, adds up to duration_ms; of an open call up to its last event
+--   hold_ms BIGINT [ms] Time held, by phase, adds up to duration_ms; of an open call up to its last event
+--   other_ms BIGINT [ms] Time in any other status, by phase, adds up to duration_ms; of an open call up to its last event
+--   wait_ms BIGINT [ms] answered_at − started_at; if never answered duration_ms, null while still open
+--   hold_count BIGINT [count] Runs of consecutive held intervals
+--   leg_count BIGINT [count] Rows in call_legs; of basis vendor the number of flows
+--   transfer_count BIGINT [count] Answered legs whose callee is a person, less 1, never below 0
+--   direction VARCHAR inbound, outbound, internal or unknown; of basis live or vendor also as they say
+--   caller_type VARCHAR The caller, of the last event that has one: LOCAL or REMOTE as sent
+--   caller_phone VARCHAR The caller, of the last event that has one: phone number
+--   caller_name VARCHAR The caller, of the last event that has one: name
+--   caller_email VARCHAR The caller, of the last event that has one: e-mail address
+--   caller_user_id VARCHAR The caller, of the last event that has one: user id in the phone system
+--   caller_extension VARCHAR The caller, of the last event that has one: extension (userExtension)
+--   caller_department VARCHAR The caller, of the last event that has one: department (userDepartment)
+--   caller_group_name VARCHAR The caller, of the last event that has one: group name
+--   caller_device VARCHAR The caller, of the last event that has one: device (userDevice), VOICEBOT for a machine
+--   callee_type VARCHAR The callee, of the last event that has one: LOCAL or REMOTE as sent
+--   callee_phone VARCHAR The callee, of the last event that has one: phone number
+--   callee_name VARCHAR The callee, of the last event that has one: name
+--   callee_email VARCHAR The callee, of the last event that has one: e-mail address
+--   callee_user_id VARCHAR The callee, of the last event that has one: user id in the phone system
+--   callee_extension VARCHAR The callee, of the last event that has one: extension (userExtension)
+--   callee_department VARCHAR The callee, of the last event that has one: department (userDepartment)
+--   callee_group_name VARCHAR The callee, of the last event that has one: group name
+--   callee_device VARCHAR The callee, of the last event that has one: device (userDevice), VOICEBOT for a machine
+--   answered_by_at TIMESTAMPTZ [UTC] When the first person answered
+--   answered_by_user_id VARCHAR User id of the first person who answered (no VOICEBOT)
+--   answered_by_extension VARCHAR Extension of the first person who answered
+--   answered_by_name VARCHAR Name of the first person who answered
+--   answered_by_department VARCHAR Department of the first person who answered
+--   destination VARCHAR Number dialled, last non-null
+--   service VARCHAR Service, last non-null
+--   trunk_name VARCHAR Trunk, last non-null
+--   queue_name VARCHAR Queue, last non-null
+--   queue_id VARCHAR Queue id, last non-null
+--   external_phone VARCHAR The party outside: inbound the caller's phone; outbound the callee's, else dialled
+--   external_key VARCHAR Last 9 ASCII digits of external_phone; null where it has fewer than 6
+--   tags VARCHAR[] Sorted distinct tags of all events; empty, never null
+--   flags VARCHAR[] Sorted distinct flags of all events; empty, never null
+--   end_cause VARCHAR Raw code of the first end; null while open
+--   end_cause_text VARCHAR The phone system's own text of the end cause; null while open
+--   end_cause_name VARCHAR Q.850 name of the code, `unknown` if it is not in end_causes; null while open
+--   end_cause_category VARCHAR Category of the code, `unknown` if not in end_causes; null while open
+--   ended_by VARCHAR Who ended the call, in lower case; null while open
+--   outcome VARCHAR answered, abandoned, no_answer, busy, rejected, failed, in_progress or lost (CONTRACT §6)
+--   event_count BIGINT [count] Distinct events of the basis
+--   delivery_count BIGINT [count] Deliveries of these events
+--   late_events BIGINT [count] Events ordered after the first end
+--   has_start BOOLEAN Whether a start is among the events up to the first end
+--   has_end BOOLEAN Whether there is an end
+--   first_received_at TIMESTAMPTZ [UTC] First delivery of the basis
+--   last_received_at TIMESTAMPTZ [UTC] Last delivery of the basis
+--   abandoned BOOLEAN Ended by the caller before any answer, whatever the cause; null while the call is open
+select company, pbx, call_id, basis, started_at, answered_at, ended_at, duration_ms, ring_ms, talk_ms, hold_ms, other_ms, wait_ms, hold_count, leg_count, transfer_count, direction, caller_type, caller_phone, caller_name, caller_email, caller_user_id, caller_extension, caller_department, caller_group_name, caller_device, callee_type, callee_phone, callee_name, callee_email, callee_user_id, callee_extension, callee_department, callee_group_name, callee_device, answered_by_at, answered_by_user_id, answered_by_extension, answered_by_name, answered_by_department, destination, service, trunk_name, queue_name, queue_id, external_phone, external_key, tags, flags, end_cause, end_cause_text, end_cause_name, end_cause_category, ended_by, outcome, event_count, delivery_count, late_events, has_start, has_end, first_received_at, last_received_at, abandoned
+from calls
+where company = $company and call_id = $call_id
+  and ($near_from is null or started_at >= $near_from) and ($near_until is null or started_at <= $near_until)
+order by started_at

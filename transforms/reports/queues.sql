@@ -1,0 +1,73 @@
+-- question: Which queue misses its target?
+-- grain: queue, of visits that began in the period
+-- key: queue_name
+-- metrics: is_visit_in_time, is_visit_abandoned, is_visit_short, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, service_level_numerator, average_speed_of_answer, time_to_abandon
+-- result:
+--   queue_name VARCHAR The queue
+--   visits BIGINT [visits] All visits
+--   offered BIGINT [visits] Visits that are over
+--   answered BIGINT [visits] Answered by a person
+--   in_time BIGINT [visits] Answered within T
+--   left_in_time BIGINT [visits] Left by the caller within T
+--   abandoned BIGINT [visits] Left by the caller after S
+--   short_abandoned BIGINT [visits] Left by the caller before S
+--   overflowed BIGINT [visits] Went on to another queue
+--   unanswered BIGINT [visits] Ended otherwise
+--   open BIGINT [visits] Not over yet
+--   answer_rate DOUBLE [share] answered / (offered − short)
+--   abandonment_rate DOUBLE [share] abandoned / (offered − short)
+--   sl_default DOUBLE [share] in time / (offered − short)
+--   sl_abandons_negative DOUBLE [share] in time / offered
+--   sl_abandons_ignored DOUBLE [share] in time / (offered − left in time)
+--   sl_abandons_positive DOUBLE [share] (in time + left in time) / offered
+--   sl_of_answered_only DOUBLE [share] in time / answered
+--   service_level DOUBLE [share] By the formula in force
+--   formula VARCHAR Which one that is
+--   goal DOUBLE [share] The goal in force
+--   within_ms BIGINT [ms] T, the threshold in force
+--   short_ms BIGINT [ms] S, the threshold in force
+--   asa_ms DOUBLE [ms] Average wait of answered visits
+--   average_wait_ms DOUBLE [ms] Average wait of all that are over
+--   time_to_abandon_ms DOUBLE [ms] Average wait of abandoned visits
+with settings as (
+    select unnest($queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true)),
+units as (
+    select queue_name, result, waited_ms, sum(visits) as visits, sum(wait_ms) as wait_ms
+    from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+    group by all),
+judged as (
+    select units.*, coalesce(s.within_ms, $within_ms) as within_ms, coalesce(s.short_ms, $short_ms) as short_ms,
+        coalesce(s.goal, $goal) as goal, coalesce(s.formula, $formula) as formula
+    from units left join settings s using (queue_name)),
+counted as (
+    select queue_name, any_value(within_ms) as within_ms, any_value(short_ms) as short_ms, any_value(goal) as goal, any_value(formula) as formula,
+        sum(visits) as visits,
+        sum(visits) filter (result <> 'open') as offered,
+        sum(visits) filter (result = 'answered') as answered,
+        sum(visits) filter (is_visit_in_time(result, waited_ms, within_ms)) as in_time,
+        sum(visits) filter (is_visit_left_in_time(result, waited_ms, within_ms)) as left_in_time,
+        sum(visits) filter (is_visit_abandoned(result, waited_ms, short_ms)) as abandoned,
+        sum(visits) filter (is_visit_short(result, waited_ms, short_ms)) as short_abandoned,
+        sum(visits) filter (result = 'overflowed') as overflowed,
+        sum(visits) filter (result = 'unanswered') as unanswered,
+        sum(visits) filter (result = 'open') as open,
+        sum(wait_ms) filter (result = 'answered') as answered_wait_ms,
+        sum(wait_ms) filter (result <> 'open') as offered_wait_ms,
+        sum(wait_ms) filter (is_visit_abandoned(result, waited_ms, short_ms)) as abandoned_wait_ms
+    from judged group by queue_name),
+summed as (
+    select queue_name, within_ms, short_ms, goal, formula, coalesce(visits, 0) as visits, coalesce(offered, 0) as offered, coalesce(answered, 0) as answered, coalesce(in_time, 0) as in_time, coalesce(left_in_time, 0) as left_in_time, coalesce(abandoned, 0) as abandoned, coalesce(short_abandoned, 0) as short_abandoned, coalesce(overflowed, 0) as overflowed, coalesce(unanswered, 0) as unanswered, coalesce(open, 0) as open, answered_wait_ms, offered_wait_ms, abandoned_wait_ms from counted)
+select queue_name, visits, offered, answered, in_time, left_in_time, abandoned, short_abandoned, overflowed, unanswered, open,
+    answer_rate(answered, offered, short_abandoned) as answer_rate,
+    abandonment_rate(abandoned, offered, short_abandoned) as abandonment_rate,
+    service_level(in_time, offered, short_abandoned) as sl_default,
+    service_level_abandons_negative(in_time, offered) as sl_abandons_negative,
+    service_level_abandons_ignored(in_time, offered, left_in_time) as sl_abandons_ignored,
+    service_level_abandons_positive(in_time, offered, left_in_time) as sl_abandons_positive,
+    service_level_of_answered_only(in_time, answered) as sl_of_answered_only,
+    share(service_level_numerator(formula, in_time, left_in_time), service_level_denominator(formula, offered, answered, short_abandoned, left_in_time)) as service_level,
+    formula, goal, within_ms, short_ms,
+    average_speed_of_answer(answered_wait_ms, answered) as asa_ms, average_wait(offered_wait_ms, offered) as average_wait_ms,
+    time_to_abandon(abandoned_wait_ms, abandoned) as time_to_abandon_ms
+from summed
+order by offered desc, queue_name
