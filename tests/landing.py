@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
 import pyarrow as pa
 
 from ingest.config import Config, Storage, Transforms
@@ -57,7 +57,7 @@ def land(
     received_at: datetime = RECEIVED,
 ) -> PartRef:
     """Land events (objects, or bodies as bytes) as one part, the quarantine's first."""
-    bodies = [event if isinstance(event, bytes) else orjson.dumps(event) for event in events]
+    bodies = [event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode() for event in events]
     landing, quarantine = landed_rows(bodies, writer=writer, first=first, source=source, received_at=received_at)
     zone, name = open_zone(config.storage), PartName(writer, first, first + len(bodies) - 1)
     if quarantine.num_rows:
