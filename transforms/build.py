@@ -116,6 +116,7 @@ class OnSpark:
 
     cluster: spark.Cluster
     facts: Store
+    bucket_rows: int = spark.BUCKET_ROWS
 
 
 class _NotIncremental(Exception):
@@ -262,6 +263,7 @@ class _Build:
             store=where.facts,
             build_id=self.build_id,
             spill=shop.spill,
+            bucket_rows=where.bucket_rows,
         )
         shop.begin_afresh()
         scanned = Scanned(files=len(wanted), events=sum(int(frame["deliveries"].sum()) for frame in computed.scanned))

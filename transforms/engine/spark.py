@@ -110,6 +110,7 @@ def run(
     store: Store,
     build_id: str,
     spill: Path,
+    bucket_rows: int = BUCKET_ROWS,
 ) -> ComputedOnSpark:
     """Facts of the parts, as Parquet files below `<store>/<build_id>/`; a local copy of each below `spill` where the store is not local.
 
@@ -117,7 +118,7 @@ def run(
     BuildError where Spark itself fails.
     """
     deliveries = sum(last - first + 1 for _, spans in parts for first, last in spans)
-    buckets = max(1, -(-deliveries // BUCKET_ROWS))
+    buckets = max(1, -(-deliveries // bucket_rows))
     with _session(cluster) as spark:
         try:
             rows = _carried(spark, parts, scan=scan, buckets=buckets, facts_of=facts_of, store=store, build_id=build_id)
