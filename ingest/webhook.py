@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+import httptools
 import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -265,7 +266,15 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.parser is None:  # it was refused
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self.phase is _Phase.HEAD:
             self.head_bytes += len(data)
             if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -277,10 +286,14 @@ class _Connection(HttpToolsProtocol):
         self.phase, self.since, self.head_bytes = _Phase.HEAD, self.door.now, 0
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self.phase, self.since = _Phase.BODY, self.door.now
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self.phase = _Phase.ANSWER
         super().on_message_complete()
         if self.cycle.response_complete:  # it was answered before its body was there
@@ -290,6 +303,22 @@ class _Connection(HttpToolsProtocol):
         if self.phase is _Phase.ANSWER:
             self.phase, self.since = _Phase.IDLE, self.door.now
         super().on_response_complete()
+
+    def _stay(self, rest: bytes) -> None:
+        """Go on with HTTP/1.1 for a client that offers another protocol, as Java's does with h2c at each first request.
+
+        The parser takes whatever follows such a head for the other protocol, and the body would be lost. So it reads the same
+        head again without the offer.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in (b"upgrade", b"connection", b"http2-settings"):
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     def hurry(self) -> None:
         """Wake the application that waits for the body: its time is up."""
