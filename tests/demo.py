@@ -45,7 +45,9 @@ def main() -> int:
         with ingester(port, environ):
             url = f"http://127.0.0.1:{port}/webhook/demo"
             say(f"simulating {CALLS:,} calls of {DAYS} days, signed and posted to {url}")
-            run("ingest", "simulate", "--calls", str(CALLS), "--days", str(DAYS), "--seed", str(SEED),
+            # Up to the last full hour: run again within it, the same events come again, and change nothing.
+            end = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime())
+            run("ingest", "simulate", "--end", end, "--calls", str(CALLS), "--days", str(DAYS), "--seed", str(SEED),
                 "--duplicates", "0.02", "--disorder", "0.05", "--to", url, "--secret", f"env:{SECRET}", env=environ)  # fmt: skip
             say("posting the three events of the vendor's guide")
             for body in VENDOR_GUIDE.read_bytes().splitlines():
@@ -62,13 +64,17 @@ def main() -> int:
 def ingester(port: int, environ: dict[str, str]) -> Iterator[None]:
     """A running `ingest webhook`; at the end SIGTERM, after which everything has landed."""
     say("starting the ingester")
-    process = subprocess.Popen([command("ingest"), "webhook", "--port", str(port)], env=environ)
+    log = Path(environ["CALLFACTS_CONFIG"]).with_name("ingester.log")
+    with log.open("wb") as told:
+        process = subprocess.Popen([command("ingest"), "webhook", "--port", str(port)], env=environ, stderr=told)
     try:
         wait_until_ready(port, process)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(60)
+        if code != 0:
+            print(log.read_text(), file=sys.stderr)
     if code != 0:
         raise SystemExit(f"demo: the ingester ended with exit code {code}")
 
@@ -96,7 +102,7 @@ def print_facts(warehouse: Path) -> None:
     """Rows by table, outcomes, three calls."""
     with duckdb.connect(str(warehouse), read_only=True) as con:
         con.sql("set TimeZone = 'UTC'")
-        tables = [name for (name,) in con.sql("select table_name from duckdb_tables() where not internal order by 1").fetchall()]
+        tables = [name for (name,) in con.sql("select table_name from duckdb_tables() where schema_name = 'main' order by 1").fetchall()]
         print("\nrows by table")
         for table in tables:
             (rows,) = con.sql(f'select count(*) from "{table}"').fetchall()[0]
@@ -105,7 +111,7 @@ def print_facts(warehouse: Path) -> None:
         con.sql(
             """select outcome, count(*) calls, round(avg(wait_ms) / 1000, 1) avg_wait_s, round(avg(talk_ms) / 1000, 1) avg_talk_s
                from calls group by outcome order by calls desc"""
-        ).show()
+        ).show(max_width=200)
         print("three calls")
         con.sql(
             """select strftime(started_at, '%Y-%m-%d %H:%M') started, direction, caller_name caller, callee_name callee, queue_name queue,
@@ -115,7 +121,7 @@ def print_facts(warehouse: Path) -> None:
                                  talk_ms, hold_ms, leg_count
                           from calls where outcome in ('answered', 'abandoned') and queue_name is not null
                           qualify row_number() over (partition by outcome order by started_at desc) = 1)"""
-        ).show()
+        ).show(max_width=200)
 
 
 def free_port() -> int:
