@@ -1,0 +1,584 @@
+"""Each figure against cases that a supervisor can work out by hand. A minute below is one of MONDAY, 09:00 UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from ingest.config import QueueSettings, Reports
+from tests.builders import COMPANY, MONDAY, Call, Event, agent, call, customer, presence, voicebot
+from tests.warehouses import warehouse_of
+from transforms.reports.catalog import Filters, ask, ask_usual
+
+SECOND = 1000
+ALL = Filters()
+A, B = agent("201"), agent("202")
+
+
+def at(minute: float) -> datetime:
+    return MONDAY + timedelta(minutes=minute)
+
+
+def day(year: int, month: int, number: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, number, hour, minute, tzinfo=UTC)
+
+
+def inbound(n: int, *, minute: float = 0, phone: str = "+15550100", callee: Event | None = A, **data: Any) -> Call:
+    """The beginning of an inbound call: it rings at `callee`."""
+    begun = Call(f"{COMPANY}_1772442000.{n}", started_at=at(minute), caller=customer(phone), callee=callee, data=data)
+    return begun.then("start", "RINGING")
+
+
+def outbound(n: int, *, minute: float = 0, phone: str = "+15550100", ring: int = 8 * SECOND, talk: int | None = None, **end: Any) -> Call:
+    return call(ring=ring, talk=talk, call_id=f"{COMPANY}_1772442000.{n}", started_at=at(minute), caller=A, callee=customer(phone), **end)
+
+
+def end(begun: Call, status: str = "RINGING", *, after: int, by: str | None = "CALLER", cause: str | None = "16") -> Call:
+    return begun.then("end", status, after=after, endCause=cause, endBy=by)
+
+
+def answered(n: int, *, wait: int = 5 * SECOND, talk: int = 60 * SECOND, **more: Any) -> Call:
+    return end(inbound(n, **more).then("update", "TALKING", after=wait), "TALKING", after=talk, by="CALLEE")
+
+
+def left(n: int, *, wait: int, **more: Any) -> Call:
+    """The caller hangs up after `wait`, unanswered."""
+    return end(inbound(n, **more), after=wait)
+
+
+def of(*calls: Call, also: Iterable[Event] = (), as_of: datetime | None = None) -> duckdb.DuckDBPyConnection:
+    return warehouse_of([*(event for one in calls for event in one.events()), *also], as_of=as_of or at(60 * 24))
+
+
+def one(con: duckdb.DuckDBPyConnection, report: str, filters: Filters = ALL) -> dict[str, Any]:
+    frame = ask(con.cursor(), report, filters)
+    assert frame.height == 1
+    return frame.row(0, named=True)
+
+
+def table(con: duckdb.DuckDBPyConnection, report: str, *columns: str, filters: Filters = ALL) -> list[tuple[Any, ...]]:
+    return ask(con.cursor(), report, filters).select(columns).rows()
+
+
+def some(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: row[name] for name in names}
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+def test_answered_abandoned_short_and_unanswered_add_up_to_offered() -> None:
+    con = of(
+        answered(1, wait=10 * SECOND, talk=90 * SECOND),
+        left(2, wait=30 * SECOND),
+        left(3, wait=5 * SECOND),  # exactly S: abandoned
+        left(4, wait=4999),  # a millisecond less: short
+        end(inbound(5), after=40 * SECOND, by="CALLEE", cause="19"),
+        end(inbound(6), after=40 * SECOND, by=None, cause="19"),  # never silently abandoned
+    )
+    row = one(con, "overview")
+    assert some(row, "offered", "answered", "abandoned", "short_abandoned", "unanswered", "missed") == {
+        "offered": 6, "answered": 1, "abandoned": 2, "short_abandoned": 1, "unanswered": 2, "missed": 5,
+    }  # fmt: skip
+    assert row["answer_rate"] == pytest.approx(1 / 5)
+    assert row["abandonment_rate"] == pytest.approx(2 / 5)
+    assert row["average_wait_ms"] == pytest.approx((10_000 + 30_000 + 5_000 + 4_999 + 40_000 + 40_000) / 6)
+    assert row["time_to_abandon_ms"] == pytest.approx(17_500)
+    assert (row["talk_ms"], row["talked"]) == (90_000, 1)
+
+
+def test_rejected_call_that_the_caller_ended_is_abandoned() -> None:
+    """The vendor's own sample: cause 21, ended by the caller."""
+    con = of(end(inbound(1), after=8 * SECOND, cause="21"))
+    assert some(one(con, "overview"), "abandoned", "missed") == {"abandoned": 1, "missed": 1}
+    assert table(con, "outcomes", "outcome", "calls") == [("rejected", 1)]
+    assert table(con, "outcome_abandoned", "outcome", "missed", "abandoned", "not_abandoned") == [("rejected", 1, 1, 0)]
+    assert one(con, "quality")["otherwise_abandoned"] == 1
+
+
+def test_announcement_that_picks_up_is_no_answer() -> None:
+    """answered_at is there, though nobody answered: the call is missed, and counted as picked up by no person."""
+    picked = end(inbound(1, callee=voicebot()).then("update", "TALKING", after=2 * SECOND), "TALKING", after=20 * SECOND)
+    con = of(picked)
+    row = one(con, "overview")
+    assert some(row, "offered", "answered", "missed", "picked_up", "abandoned", "unanswered", "talk_ms") == {
+        "offered": 1, "answered": 0, "missed": 1, "picked_up": 1, "abandoned": 0, "unanswered": 1, "talk_ms": 0,
+    }  # fmt: skip
+
+
+def test_ivr_then_person_waits_until_the_person_in_the_queue_alone() -> None:
+    """A menu picks up after 1 s, the queue is entered after 10 s, a person answers after 25 s."""
+    ivr = inbound(1, callee=None).then("update", "TALKING", after=1 * SECOND)
+    queued = ivr.then("update", "RINGING", after=9 * SECOND, callee=A, queueName="Sales")
+    con = of(end(queued.then("update", "TALKING", after=15 * SECOND), "TALKING", after=60 * SECOND, by="CALLEE"))
+    assert some(one(con, "overview"), "answered", "average_wait_ms") == {"answered": 1, "average_wait_ms": 1000.0}
+    assert table(con, "queues", "queue_name", "answered", "asa_ms") == [("Sales", 1, 15_000.0)]
+
+
+def test_nothing_at_all_has_counts_of_zero_and_no_rate() -> None:
+    con = of()
+    row = one(con, "overview")
+    assert {name for name, value in row.items() if value is None} == {
+        "answer_rate", "abandonment_rate", "reach_rate", "average_wait_ms", "time_to_abandon_ms", "average_talk_ms", "handling_ms",
+    }  # fmt: skip
+    assert all(value in (0, None) for value in row.values())
+    assert one(con, "queues_total")["service_level"] is None
+    assert one(con, "agents_total")["answer_rate"] is None
+    assert one(con, "missed_summary")["recovery_rate"] is None
+    assert one(con, "reconciliation")["agreement"] is None
+
+
+def test_only_short_abandons_give_no_rate() -> None:
+    row = one(of(left(1, wait=1 * SECOND)), "overview")
+    assert some(row, "offered", "short_abandoned", "answer_rate", "abandonment_rate") == {
+        "offered": 1, "short_abandoned": 1, "answer_rate": None, "abandonment_rate": None,
+    }  # fmt: skip
+
+
+def test_calls_without_an_end_are_shown_apart_and_enter_no_rate() -> None:
+    ringing = inbound(1, minute=60 * 22)
+    talking = inbound(2, minute=0, phone="+15550101").then("update", "TALKING", after=5 * SECOND)
+    con = of(ringing, talking, answered(3, minute=1, phone="+15550102"))
+    row = one(con, "overview")
+    assert some(row, "calls", "in_progress", "lost", "offered", "answered", "answer_rate", "talk_ms") == {
+        "calls": 3, "in_progress": 1, "lost": 1, "offered": 1, "answered": 1, "answer_rate": 1.0, "talk_ms": 60_000,
+    }  # fmt: skip
+    assert sum(calls for (calls,) in table(con, "causes", "calls")) == 1
+    assert table(con, "missed_calls", "call_id") == []
+
+
+def test_outbound_is_answered_by_whoever_picks_up() -> None:
+    con = of(
+        outbound(1, talk=30 * SECOND), outbound(2, cause="17", ended_by="CALLEE"), outbound(3, cause="34", ended_by="SYSTEM"),
+        outbound(4, ended_by="CALLER"),
+    )  # fmt: skip
+    assert some(one(con, "overview"), "attempts", "reached", "reach_rate", "abandoned", "missed") == {
+        "attempts": 4, "reached": 1, "reach_rate": 0.25, "abandoned": 0, "missed": 0,
+    }  # fmt: skip
+    (trunk,) = ask(con.cursor(), "trunks", ALL).rows(named=True)
+    assert some(trunk, "attempts", "reached", "busy", "no_answer", "failed", "answer_seizure_ratio", "network_effectiveness_ratio") == {
+        "attempts": 4, "reached": 1, "busy": 1, "no_answer": 1, "failed": 1,
+        "answer_seizure_ratio": 0.25, "network_effectiveness_ratio": 0.75,
+    }  # fmt: skip
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+ROME = Filters(settings=Reports(time_zone="Europe/Rome"))
+
+
+def moved(n: int, start: datetime) -> Call:
+    return answered(n, minute=(start - MONDAY) / timedelta(minutes=1), phone=f"+1555010{n}")
+
+
+def test_call_over_midnight_belongs_to_the_day_it_started_on() -> None:
+    con = of(end(inbound(1, minute=60 * 14 + 59).then("update", "TALKING", after=1000), "TALKING", after=600 * SECOND, by="CALLEE"))
+    assert table(con, "call_volume", "interval_at", "calls", filters=replace(ALL, grain="day", start=MONDAY, end=at(60 * 48))) == [
+        (day(2026, 3, 2), 1), (day(2026, 3, 3), 0), (day(2026, 3, 4), 0),
+    ]  # fmt: skip
+
+
+def test_day_of_23_hours_has_23_hours() -> None:
+    con = of(moved(1, day(2026, 3, 29, 0, 59)), moved(2, day(2026, 3, 29, 1, 0)), as_of=day(2026, 4, 2))
+    filters = replace(ROME, start=day(2026, 3, 28, 23), end=day(2026, 3, 29, 22), grain="hour")
+    hours = table(con, "call_volume", "interval_at", "calls", filters=filters)
+    assert len(hours) == 23
+    assert [row for row in hours if row[1]] == [(day(2026, 3, 29, 0), 1), (day(2026, 3, 29, 1), 1)]
+    assert table(con, "call_volume", "interval_at", "calls", filters=replace(filters, grain="day")) == [(day(2026, 3, 28, 23), 2)]
+    # 02:00 local did not exist on this Sunday
+    assert [row for row in table(con, "heatmap", "weekday", "hour", "hours", "calls", filters=filters) if row[1] in (1, 2, 3)] == [
+        (7, 1, 1, 1), (7, 3, 1, 1),
+    ]  # fmt: skip
+
+
+def test_day_of_25_hours_keeps_both_hours_that_have_one_name() -> None:
+    con = of(moved(1, day(2026, 10, 25, 0, 30)), moved(2, day(2026, 10, 25, 1, 30)), as_of=day(2026, 11, 2))
+    filters = replace(ROME, start=day(2026, 10, 24, 22), end=day(2026, 10, 25, 23), grain="hour")
+    hours = table(con, "call_volume", "interval_at", "calls", filters=filters)
+    assert len(hours) == 25
+    assert [row for row in hours if row[1]] == [(day(2026, 10, 25, 0), 1), (day(2026, 10, 25, 1), 1)]
+    assert (7, 2, 2, 2, 1.0) in table(con, "heatmap", "weekday", "hour", "hours", "calls", "calls_an_hour", filters=filters)
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "expected"),
+    [
+        ("Asia/Kolkata", day(2026, 3, 2, 18, 29), day(2026, 3, 1, 18, 30)),  # 23:59 of 2 March
+        ("Asia/Kolkata", day(2026, 3, 2, 18, 30), day(2026, 3, 2, 18, 30)),  # 00:00 of 3 March
+        ("Asia/Kathmandu", day(2026, 3, 2, 18, 14), day(2026, 3, 1, 18, 15)),
+        ("Asia/Kathmandu", day(2026, 3, 2, 18, 15), day(2026, 3, 2, 18, 15)),
+        ("America/St_Johns", day(2026, 3, 2, 3, 29), day(2026, 3, 1, 3, 30)),
+    ],
+)
+def test_half_hour_and_45_minute_zones_have_their_own_days(zone: str, start: datetime, expected: datetime) -> None:
+    con = of(moved(1, start), as_of=day(2026, 4, 1))
+    for filters in (ALL, Filters(trunks=("none",), start=None), Filters(companies=(COMPANY,))):
+        chosen = replace(filters, settings=Reports(time_zone=zone), grain="day")
+        found = [row for row in table(con, "call_volume", "interval_at", "calls", filters=chosen) if row[1]]
+        assert found == ([] if filters.trunks else [(expected, 1)])
+
+
+def test_week_begins_on_the_weekday_of_the_settings() -> None:
+    con = of(answered(1))
+    for first, expected in ((1, day(2026, 3, 2)), (7, day(2026, 3, 1)), (6, day(2026, 2, 28))):
+        filters = Filters(settings=Reports(first_weekday=first), grain="week")
+        assert table(con, "call_volume", "interval_at", "calls", filters=filters) == [(expected, 1)]
+
+
+OFFICE = Reports(
+    time_zone="Europe/Rome",
+    business_hours={"monday": ["08:00-10:05", "11:00-12:00"], "tuesday": ["08:00-12:00"]},
+    holidays=[date(2026, 3, 3)],
+)
+
+
+def test_in_hours_only_leaves_out_nights_breaks_and_holidays() -> None:
+    con = of(
+        answered(1, minute=0),  # Monday 10:00 in Rome
+        answered(2, minute=4.99, phone="+15550102"),  # 10:04:59
+        answered(3, minute=5, phone="+15550103"),  # 10:05:00: closed
+        answered(4, minute=60, phone="+15550104"),  # 11:00
+        answered(5, minute=60 * 24, phone="+15550105"),  # Tuesday, a holiday
+        as_of=at(60 * 24 * 3),
+    )
+    assert one(con, "overview", Filters(settings=OFFICE))["offered"] == 5
+    assert one(con, "overview", Filters(settings=OFFICE, in_hours_only=True))["offered"] == 3
+    aligned = replace(ALL, settings=Reports(time_zone="Europe/Rome", business_hours={"monday": ["10:00-10:15"]}), in_hours_only=True)
+    assert aligned.calls_rolled
+    assert one(con, "overview", aligned)["offered"] == 3
+
+
+def test_open_windows_agree_with_is_open_minute_by_minute_over_a_change_of_the_clock() -> None:
+    con = of()
+    settings = Reports(
+        time_zone="Europe/Rome", business_hours={"sunday": ["01:20-02:40", "03:10-05:00"], "saturday": ["22:00-24:00"]},
+        holidays=[date(2026, 10, 24)],
+    )  # fmt: skip
+    for start in (day(2026, 3, 28, 12), day(2026, 10, 24, 12)):
+        filters = Filters(settings=settings)
+        windows = filters.open_windows(start, start + timedelta(days=2))
+        minutes = [start + timedelta(minutes=i) for i in range(2880)]
+        expected = [any(window["from_at"] <= minute < window["until_at"] for window in windows) for minute in minutes]
+        con.register("minute", pl.DataFrame({"minute": minutes}, schema={"minute": pl.Datetime("us", "UTC")}))
+        given = {"z": settings.time_zone, "m": filters.open_minutes, "h": list(settings.holidays)}
+        found = con.sql('select is_open("minute", $z, $m, $h) as open from "minute" order by "minute"', params=given).pl()
+        con.unregister("minute")
+        assert found["open"].to_list() == expected
+        assert any(expected)
+
+
+# --- comparison ------------------------------------------------------------------------------------------------------
+
+
+def test_previous_period_is_as_many_local_days_before() -> None:
+    """The last Sunday of March has 23 hours in Rome, so the day before it begins 24 h before it, the day after it 23 h later."""
+    filters = replace(ROME, start=day(2026, 3, 29, 22), end=day(2026, 3, 30, 22), compare="previous")
+    (window,) = filters.windows()
+    assert (window.start, window.end) == (day(2026, 3, 28, 23), day(2026, 3, 29, 22))
+
+
+def test_usual_is_the_median_of_the_same_weekdays() -> None:
+    counts = [3, 1, 7, 2, 9]  # this Monday, and one to four weeks before
+    calls = [
+        answered(100 * week + i, minute=-7 * 24 * 60 * week + i, phone=f"+155501{10 + i}")
+        for week, n in enumerate(counts)
+        for i in range(n)
+    ]
+    con = of(*calls)
+    filters = Filters(start=day(2026, 3, 2), end=day(2026, 3, 3), compare="usual", grain="hour")
+    assert one(con, "overview", filters)["offered"] == 3
+    usual = ask_usual(con.cursor(), "overview", filters)
+    assert usual is not None
+    assert usual["offered"].to_list() == [4.5]
+    series = ask_usual(con.cursor(), "call_volume", filters)
+    assert series is not None
+    assert series.height == 24
+    assert series.filter(pl.col("calls") > 0).select("interval_at", "calls").rows() == [(MONDAY, 4.5)]
+    assert ask_usual(con.cursor(), "overview", replace(filters, compare="none")) is None
+
+
+# --- queues ----------------------------------------------------------------------------------------------------------
+
+
+def test_overflow_from_a_to_b_to_a_is_three_visits() -> None:
+    """10 s in A, 20 s in B, then 7 s in A until a person answers."""
+    begun = inbound(1, queueName="A").then("update", "RINGING", after=10 * SECOND, queueName="B", callee=B)
+    back = begun.then("update", "RINGING", after=20 * SECOND, queueName="A", callee=A)
+    con = of(end(back.then("update", "TALKING", after=7 * SECOND), "TALKING", after=60 * SECOND, by="CALLEE"))
+    assert table(con, "queues", "queue_name", "offered", "answered", "overflowed", "asa_ms") == [
+        ("A", 2, 1, 1, 7_000.0), ("B", 1, 0, 1, None),
+    ]  # fmt: skip
+    assert table(con, "queue_overflow", "queue_name", "next_queue", "visits") == [("A", "B", 1), ("B", "A", 1)]
+    assert one(con, "overview")["offered"] == 1
+    # the call counts for each queue that it visited, once
+    chosen: tuple[tuple[str, ...], ...] = (("A",), ("B",), ("A", "B"), ("C",))
+    assert [one(con, "overview", Filters(queues=queues))["offered"] for queues in chosen] == [1, 1, 1, 0]
+
+
+def five_visits() -> duckdb.DuckDBPyConnection:
+    """Five visits of one queue: one answered in time, one in time left by the caller, and three others."""
+    return of(
+        answered(1, wait=10 * SECOND, queueName="Q"),
+        left(2, wait=3 * SECOND, queueName="Q", phone="+15550102"),
+        left(3, wait=30 * SECOND, queueName="Q", phone="+15550103"),
+        left(4, wait=60 * SECOND, queueName="Q", phone="+15550104"),
+        end(inbound(5, queueName="Q", phone="+15550105"), after=40 * SECOND, by="CALLEE"),
+    )
+
+
+def test_five_formulas_of_service_level_on_the_same_five_visits() -> None:
+    """1/(5−1), 1/5, 1/(5−1), (1+1)/5, 1/1: the spread is why the formula is printed."""
+    (queue,) = ask(five_visits().cursor(), "queues", ALL).rows(named=True)
+    names = ("sl_default", "sl_abandons_negative", "sl_abandons_ignored", "sl_abandons_positive", "sl_of_answered_only", "service_level")
+    assert [queue[name] for name in names] == [0.25, 0.2, 0.25, 0.4, 1.0, 0.25]
+    assert some(queue, "offered", "answered", "abandoned", "short_abandoned", "unanswered", "answer_rate", "abandonment_rate") == {
+        "offered": 5, "answered": 1, "abandoned": 2, "short_abandoned": 1, "unanswered": 1, "answer_rate": 0.25, "abandonment_rate": 0.5,
+    }  # fmt: skip
+
+
+def test_a_queue_of_its_own_settings_and_the_total_from_counts() -> None:
+    con = of(
+        answered(1, wait=25 * SECOND, queueName="Q"),
+        answered(2, wait=25 * SECOND, queueName="R", phone="+15550102"),
+        left(3, wait=8 * SECOND, queueName="R", phone="+15550103"),
+    )
+    own = QueueSettings(service_level_s=30, short_abandon_s=10, service_level_formula="of_answered_only", service_level_goal=0.9)
+    settings = Reports(queues={"R": own})
+    assert table(con, "queues", "queue_name", "service_level", "formula", "goal", "short_abandoned", filters=Filters(settings=settings)) == [
+        ("R", 1.0, "of_answered_only", 0.9, 1), ("Q", 0.0, "default", 0.8, 0),
+    ]  # fmt: skip
+    assert one(con, "queues_total", Filters(settings=settings))["service_level"] == 0.5
+
+
+@pytest.mark.parametrize(("within", "in_time"), [(9.999, 0), (10, 1), (10.0005, 1), (601, 1)])
+@pytest.mark.parametrize(("short", "shorts"), [(3, 0), (3.001, 1), (2.999, 0), (700, 3)])
+def test_thresholds_hold_to_the_millisecond_from_rows_and_roll_ups(within: float, in_time: int, short: float, shorts: int) -> None:
+    filters = Filters(settings=Reports(service_level_s=within, short_abandon_s=short))
+    (queue,) = ask(five_visits().cursor(), "queues", filters).rows(named=True)
+    assert (queue["in_time"], queue["short_abandoned"]) == (in_time, shorts)
+
+
+def test_histogram_and_patience_of_the_five_visits() -> None:
+    con = five_visits()
+    steps = ask(con.cursor(), "queue_waits", ALL)
+    assert steps.height == 13
+    assert steps.filter(pl.sum_horizontal("answered", "caller_left", "unanswered") > 0).rows() == [
+        (0, 0, 1, 0, 0), (10, 1, 0, 0, 0), (30, 0, 1, 0, 0), (40, 0, 0, 0, 1), (60, 0, 1, 0, 0),
+    ]  # fmt: skip
+    patience = {row[0]: row[1:] for row in table(con, "queue_patience", "from_s", "still_waiting", "left", "left_share")}
+    assert patience[0] == (5, 1, 0.2)
+    assert patience[5] == (4, 0, 0.0)
+    assert patience[30] == (3, 1, pytest.approx(1 / 3))
+    assert patience[60] == (1, 1, 1.0)
+
+
+def test_percentiles_are_exact_and_the_longest_wait_names_its_call() -> None:
+    (queue,) = ask(five_visits().cursor(), "queue_percentiles", ALL).rows(named=True)
+    assert (queue["wait_p50_ms"], queue["wait_p90_ms"]) == (30_000.0, pytest.approx(52_000.0))
+    assert (queue["longest_wait_ms"], queue["longest_call_id"]) == (60_000, f"{COMPANY}_1772442000.4")
+
+
+# --- agents ----------------------------------------------------------------------------------------------------------
+
+
+def offers(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    return sorted(table(con, "offers", "extension", "result"))
+
+
+def test_an_agent_whose_phone_rings_when_the_caller_leaves_is_not_blamed() -> None:
+    con = of(left(1, wait=12 * SECOND))
+    assert offers(con) == [("201", "caller_left")]
+
+
+def test_ring_all_is_one_call_and_several_offers() -> None:
+    ringing = inbound(1, callee=A).then("update", "RINGING", after=1 * SECOND, callee=B)
+    con = of(end(ringing.then("update", "TALKING", after=4 * SECOND), "TALKING", after=60 * SECOND, by="CALLEE"))
+    assert offers(con) == [("201", "taken"), ("202", "answered")]
+    assert one(con, "overview")["offered"] == 1
+    assert some(one(con, "agents_total"), "offers", "answered", "taken", "answer_rate") == {
+        "offers": 2, "answered": 1, "taken": 1, "answer_rate": 0.5,
+    }  # fmt: skip
+
+
+def test_a_phone_that_rings_out_before_the_caller_leaves_elsewhere_is_lost() -> None:
+    con = of(end(inbound(1, callee=A).then("update", "RINGING", after=15 * SECOND, callee=B), after=5 * SECOND))
+    assert offers(con) == [("201", "lost"), ("202", "caller_left")]
+
+
+def test_transfer_books_talk_to_the_one_who_talked() -> None:
+    talking = inbound(1, callee=A).then("update", "TALKING", after=5 * SECOND)
+    handed = talking.then("update", "RINGING", after=30 * SECOND, callee=B).then("update", "TALKING", after=3 * SECOND)
+    con = of(end(handed, "TALKING", after=100 * SECOND, by="CALLEE"))
+    assert table(con, "agents", "extension", "answered", "talk_ms", "transferred") == [("201", 1, 30_000, 1), ("202", 1, 100_000, 0)]
+    assert some(one(con, "overview"), "transfers", "talk_ms") == {"transfers": 1, "talk_ms": 130_000}
+
+
+def test_agents_have_their_own_outbound_calls() -> None:
+    con = of(outbound(1, talk=20 * SECOND), outbound(2, minute=5))
+    assert table(con, "agents", "agent", "name", "offers", "answer_rate", "outbound", "outbound_reached", "outbound_talk_ms") == [
+        (f"{COMPANY}_201", "Agent 201", 0, None, 2, 1, 20_000),
+    ]  # fmt: skip
+
+
+def test_occupancy_is_clipped_to_the_period_business_hours_and_available() -> None:
+    """Available 09:00–11:00 UTC; phone registered from 08:00, talking 09:30–10:30, then registered for ever; open 09:00–10:00."""
+    also = [
+        presence("user", at(0), status="available"), presence("user", at(120), status="away"),
+        presence("telephony", at(-60), status="registered"), presence("telephony", at(30), status="talking"),
+        presence("telephony", at(90), status="registered"),
+    ]  # fmt: skip
+    con = of(also=also)
+    office = Filters(settings=Reports(business_hours={"monday": ["09:00-10:00"]}))
+    hour, minutes = 3_600_000, 60_000
+    assert table(con, "agent_occupancy", "ready_ms", "busy_ms", "occupancy", filters=office) == [(hour, hour // 2, 0.5)]
+    assert table(con, "agent_occupancy", "ready_ms", "busy_ms", filters=ALL) == [(2 * hour, hour)]
+    assert table(con, "agent_occupancy", "ready_ms", "busy_ms", filters=Filters(start=at(20), end=at(50))) == [(30 * minutes, 20 * minutes)]
+    # no feed is no data, not idle
+    assert table(of(also=also[2:]), "agent_occupancy", "ready_ms", "occupancy") == [(0, None)]
+    assert table(of(also=also[:2]), "agent_occupancy", "ready_ms") == []
+
+
+def test_agent_day_has_presence_clipped_to_the_day_and_both_kinds_of_calls() -> None:
+    also = [presence("user", at(-30), status="Available"), presence("user", at(45), status="away", message="Lunch")]
+    con = of(answered(1), outbound(2, minute=10, talk=5 * SECOND), also=also)
+    filters = Filters(start=MONDAY, end=at(60), agents=(f"{COMPANY}_201",))
+    assert table(con, "agent_presence", "kind", "status", "started_at", "ended_at", "goes_on", filters=filters) == [
+        ("user", "available", MONDAY, at(45), False), ("user", "away", at(45), at(60), True),
+    ]  # fmt: skip
+    assert table(con, "agent_calls", "leg", "role", "direction", "other_phone", "talk_ms", filters=filters) == [
+        (0, "called", "inbound", "+15550100", 60_000), (-1, "caller", "outbound", "+15550100", 5_000),
+    ]  # fmt: skip
+
+
+# --- missed callers --------------------------------------------------------------------------------------------------
+
+
+def episodes(con: duckdb.DuckDBPyConnection, filters: Filters = ALL) -> list[tuple[Any, ...]]:
+    return table(con, "missed_callers", "state", "misses", "tries", "recovered_how", "age_ms", filters=filters)
+
+
+def test_an_episode_ends_with_the_first_contact_that_reached_a_person() -> None:
+    """Missed at 0 and 10 min, we try in vain at 20, they ring again at 30 and are answered; a new miss at 40 is a new episode."""
+    con = of(
+        outbound(1, minute=-5),  # before the first miss: no try of ours
+        left(2, wait=20 * SECOND, minute=0), left(3, wait=20 * SECOND, minute=10), outbound(4, minute=20), answered(5, minute=30),
+        left(6, wait=20 * SECOND, minute=40),
+        as_of=at(100),
+    )  # fmt: skip
+    minutes = 60_000
+    assert episodes(con) == [("open", 1, 0, None, 60 * minutes), ("recovered", 2, 1, "they rang again", 30 * minutes)]
+    assert some(one(con, "missed_summary"), "misses", "episodes", "open", "recovered", "recovery_rate", "median_recovery_ms", "tries") == {
+        "misses": 3, "episodes": 2, "open": 1, "recovered": 1, "recovery_rate": 0.5, "median_recovery_ms": 30.0 * minutes, "tries": 1,
+    }  # fmt: skip
+    assert table(con, "missed_recovery", "within", "episodes")[1] == ("1 h", 1)
+
+
+def test_an_outbound_call_that_is_answered_recovers() -> None:
+    con = of(left(1, wait=20 * SECOND), outbound(2, minute=5, talk=60 * SECOND), as_of=at(60))
+    assert episodes(con) == [("recovered", 1, 0, "we called", 300_000)]
+
+
+def test_numbers_are_one_caller_by_their_last_nine_digits() -> None:
+    con = of(left(1, wait=20 * SECOND, phone="+44 1632 960001"), outbound(2, minute=5, phone="01632960001", talk=60 * SECOND), as_of=at(60))
+    assert episodes(con) == [("recovered", 1, 0, "we called", 300_000)]
+
+
+def test_late_and_expired_by_the_callback_window() -> None:
+    week = 7 * 24 * 60
+    missed = [left(1, wait=20 * SECOND, phone="+15550101"), left(2, wait=20 * SECOND, phone="+15550102")]
+    con = of(*missed, answered(3, minute=week + 1, phone="+15550102"), as_of=at(week + 60))
+    assert sorted(row[0] for row in episodes(con)) == ["expired", "late"]
+    longer = Filters(settings=Reports(callback_days=8))
+    assert sorted(row[0] for row in episodes(con, longer)) == ["open", "recovered"]
+
+
+def test_short_abandons_are_no_episode_unless_asked_for() -> None:
+    con = of(left(1, wait=2 * SECOND), left(2, wait=3 * SECOND, minute=5), left(3, wait=30 * SECOND, minute=10), as_of=at(70))
+    assert episodes(con) == [("open", 1, 0, None, 3_600_000)]
+    assert episodes(con, Filters(include_short=True)) == [("open", 3, 0, None, 4_200_000)]
+    assert episodes(con, Filters(settings=Reports(short_abandon_s=2.5))) == [("open", 2, 0, None, 3_900_000)]
+
+
+def test_withheld_numbers_are_listed_apart() -> None:
+    con = of(left(1, wait=20 * SECOND, phone=""), left(2, wait=20 * SECOND, phone="+15550102"), as_of=at(60))
+    assert some(one(con, "missed_summary"), "misses", "withheld", "episodes") == {"misses": 2, "withheld": 1, "episodes": 1}
+    assert table(con, "missed_calls", "call_id", filters=Filters(figure="withheld")) == [(f"{COMPANY}_1772442000.1",)]
+
+
+def test_an_episode_is_in_every_period_with_one_of_its_misses() -> None:
+    con = of(left(1, wait=20 * SECOND), left(2, wait=20 * SECOND, minute=60 * 48), as_of=at(60 * 72))
+    periods = [(-60, 60), (60, 60 * 47), (60 * 47, 60 * 49)]
+    assert [len(episodes(con, Filters(start=at(first), end=at(last)))) for first, last in periods] == [1, 0, 1]
+
+
+def test_reasons_in_their_order() -> None:
+    con = of(
+        left(1, wait=20 * SECOND, minute=-120),  # 07:00, closed
+        left(2, wait=2 * SECOND, phone="+15550102"),
+        end(inbound(3, phone="+15550103", callee=None), after=9 * SECOND, by="SYSTEM", cause="34"),
+        left(4, wait=20 * SECOND, phone="+15550104", callee=None, queueName="Q"),
+        left(5, wait=20 * SECOND, phone="+15550105"),
+        end(
+            inbound(6, phone="+15550106", callee=voicebot(), queueName="Q").then("update", "TALKING", after=SECOND), "TALKING", after=SECOND
+        ),
+    )
+    settings = Reports(business_hours={"monday": ["08:00-18:00"]})
+    assert sorted(table(con, "missed_reasons", "reason", "misses", filters=Filters(settings=settings))) == [
+        ("failed", 1), ("nobody_rang", 1), ("other", 1), ("out_of_hours", 1), ("rang_not_answered", 1), ("short_abandon", 1),
+    ]  # fmt: skip
+
+
+# --- concurrency -----------------------------------------------------------------------------------------------------
+
+
+def test_peak_is_exact_and_an_end_makes_room_for_a_start() -> None:
+    """Two calls overlap by 30 s; a third starts in the instant in which the second ends."""
+    con = of(
+        answered(1, wait=5 * SECOND, talk=85 * SECOND),  # 0:00–1:30
+        answered(2, minute=1, wait=5 * SECOND, talk=85 * SECOND, phone="+15550102"),  # 1:00–2:30
+        answered(3, minute=2.5, wait=5 * SECOND, talk=25 * SECOND, phone="+15550103"),  # 2:30–3:00
+    )
+    minutes = con.sql(
+        "select epoch_ms(minute_at) // 60000 - $first, peak, busy_ms from concurrency_by_minute order by minute_at",
+        params={"first": int(MONDAY.timestamp()) // 60},
+    )
+    assert minutes.pl().rows() == [(0, 1, 60_000), (1, 2, 90_000), (2, 1, 60_000)]
+    assert table(con, "concurrency", "peak", "peak_at", "busy_ms", filters=replace(ALL, grain="day")) == [(2, at(1), 210_000)]
+
+
+# --- one call --------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_found_wherever_its_id_says_it_was() -> None:
+    far = answered(1, minute=60 * 24 * 300)  # the id has a time of long before
+    con = of(answered(2), far, as_of=at(60 * 24 * 400))
+    for n in (1, 2):
+        filters = Filters(call=(COMPANY, f"{COMPANY}_1772442000.{n}"))
+        assert ask(con.cursor(), "call", filters)["call_id"].to_list() == [f"{COMPANY}_1772442000.{n}"]
+        assert [ask(con.cursor(), name, filters).height for name in ("call_states", "call_legs", "call_events", "call_visits")] == [
+            2,
+            1,
+            3,
+            0,
+        ]
+    assert ask(con.cursor(), "call", Filters(call=(COMPANY, "elsewhere_1.1"))).is_empty()
+
+
+def test_late_events_are_among_the_events_of_a_call() -> None:
+    con = of(answered(1).then("update", "HOLD", after=3_600_000))
+    events = ask(con.cursor(), "call_events", Filters(call=(COMPANY, f"{COMPANY}_1772442000.1")))
+    assert events["kind"].to_list() == ["start", "update", "end", "update"]
+
+
+def test_text_finds_numbers_and_names_in_either_case() -> None:
+    con = of(answered(1), answered(2, callee=agent("305", name="Ågot"), phone="+15550177"))
+    for text, expected in (("550177", ["2"]), ("ÅGOT", ["2"]), ("agent 201", ["1"]), ("%", []), ("'", [])):
+        found = ask(con.cursor(), "calls", Filters(text=text))["call_id"].to_list()
+        assert [call_id.rsplit(".", 1)[1] for call_id in found] == expected
+        assert one(con, "calls_total", Filters(text=text))["calls"] == len(expected)
