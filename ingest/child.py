@@ -186,4 +186,7 @@ def enter(target: str, *, descriptor: int, parent: int) -> None:
             sys.exit(1)
     settings = messages.pop(0)[0]
     module, function = target.split(":")
-    sys.exit(getattr(__import__(module, fromlist=[function]), function)(channel, settings, messages))
+    code = getattr(__import__(module, fromlist=[function]), function)(channel, settings, messages)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # what matters is on disk by now; unloading Arrow and its threads would take as long as a part

@@ -28,7 +28,6 @@ from ingest.storage import Zone, open_zone
 
 SECRET = "a-secret-of-tests"
 SOURCE = 'transport = "webhook"\nsecrets = ["a-secret-of-tests"]\n'
-FULL_PAGE = 4096
 
 
 def toml(*, sources: Mapping[str, str] | None = None, ingest: str = "roll_seconds = 0.3", storage: str = "") -> str:
@@ -52,13 +51,14 @@ class Ingester:
         folder: Path,
         *arguments: str,
         config: str | None = None,
+        config_name: str = "callfacts.toml",
         environ: Mapping[str, str] | None = None,
         failpoint: str = "",
         limits: Mapping[int, int] | None = None,
         start: bool = True,
     ) -> None:
         self.folder = folder
-        self.config_path = folder / "callfacts.toml"
+        self.config_path = folder / config_name
         if config is not None or not self.config_path.exists():
             self.config_path.write_text(toml() if config is None else config)
         self.arguments = arguments or ("webhook", "--port", "0")
