@@ -9,7 +9,7 @@ wall clock of that zone, in ms as if it were UTC, on a scale of type `utc`; tool
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import altair as alt
@@ -37,9 +37,10 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "in_progress": TEAL,
     "lost": GREY,
 }
-PHASES: Final[Mapping[str, str]] = {"ringing": OCHRE, "talking": BLUE, "held": PLUM, "other": GREY}
+PHASES: Final[Mapping[str, str]] = {"ringing": OCHRE, "talking": BLUE, "held": PLUM, "other": GREY, "waiting": SLATE}
 
 _BAND: Final = 0.22
+_SINCE: Final = "utcFormat(datum.value, datum.value >= 3600000 ? '%H:%M:%S' : '%M:%S')"
 
 
 # ---------------------------------------------------------------- words
@@ -122,6 +123,76 @@ def short(text: object, *, limit: int = 60) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def change(now: float | None, before: float | None, kind: Literal["count", "share", "duration"]) -> str | None:
+    """Now against before, with its sign: counts in percent, shares in points, durations in time; None where either is missing."""
+    if now is None or before is None:
+        return None
+    difference = now - before
+    match kind:
+        case "duration":
+            size = duration(abs(difference))
+        case "share":
+            size = f"{abs(difference) * 100:.1f} points"
+        case "count":
+            size = f"{abs(difference):,.0f}" if not before else f"{abs(difference) / before * 100:.0f} %"
+    if not any(sign in "123456789" for sign in size):
+        return f"±{size}"
+    return ("-" if difference < 0 else "+") + size
+
+
+def interval_labels(starts: pl.Series, *, time_zone: str, grain: str) -> list[str]:
+    """The starts of intervals as words on a wall clock; the hour that comes twice in a year says so."""
+    pattern = {"day": "%a %-d %b", "week": "from %-d %b", "month": "%b %Y"}.get(grain, "%a %-d, %H:%M")
+    labels: list[str] = []
+    for at in starts:
+        label = at.astimezone(ZoneInfo(time_zone)).strftime(pattern)
+        labels.append(label if label not in labels[-8:] else f"{label} again")
+    return labels
+
+
+# ---------------------------------------------------------------- frames
+
+
+RESULTS: Final[Mapping[str, str]] = {"answered": BLUE, "abandoned": VERMILION, "short_abandoned": OCHRE, "unanswered": PLUM}
+
+
+def unpivoted(frame: pl.DataFrame, *, index: Sequence[str], names: Sequence[str], labels: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Columns of counts as rows: index…, series, value."""
+    rows = frame.unpivot(on=list(names), index=list(index), variable_name="series", value_name="value")
+    return rows if labels is None else rows.with_columns(pl.col("series").replace_strict(labels, default=pl.col("series")))
+
+
+def beside_usual(now: pl.DataFrame, before: Sequence[pl.DataFrame], *, value: str) -> pl.DataFrame:
+    """A series beside the median, least and greatest of the same series in other weeks, interval by interval in order."""
+    others = [answer[value] for answer in before if answer.height == now.height]
+    rows = now.select(now=pl.col(value).cast(pl.Float64))
+    if not others:
+        return rows.with_columns(usual=pl.lit(None, pl.Float64), low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64))
+    weeks = pl.DataFrame({str(place): series for place, series in enumerate(others)}).select(
+        pl.concat_list(pl.all().cast(pl.Float64)).alias("all")
+    )
+    return rows.with_columns(
+        weeks.select(
+            usual=pl.col("all").list.eval(pl.element().median()).list.first(),
+            low=pl.col("all").list.eval(pl.element().min()).list.first(),
+            high=pl.col("all").list.eval(pl.element().max()).list.first(),
+        )
+    )
+
+
+def largest_changes(now: pl.DataFrame, before: pl.DataFrame, *, value: str, most: int) -> pl.DataFrame:
+    """Of a breakdown, the values that changed most: dimension, value, now, before, difference; the largest difference first."""
+    keys = ["dimension", "value"]
+    both = now.select(*keys, now=pl.col(value)).join(before.select(*keys, before=pl.col(value)), on=keys, how="full", coalesce=True)
+    changed = both.with_columns(pl.col("now").fill_null(0), pl.col("before").fill_null(0).cast(pl.Float64))
+    return (
+        changed.with_columns(difference=pl.col("now") - pl.col("before"))
+        .filter(pl.col("difference").abs() > 0)
+        .sort(pl.col("difference").abs(), "dimension", "value", descending=[True, False, False])
+        .head(most)
+    )
+
+
 # ---------------------------------------------------------------- pictures
 
 
@@ -201,36 +272,37 @@ def bars(
     *,
     label: str,
     value: str,
-    series: str | None = None,
-    colours: Mapping[str, str] = OUTCOMES,
-    text: str | None = None,
+    share: str | None = None,
+    coloured: Mapping[str, str] | None = None,
     x_title: str = "calls",
     colour: str = BLUE,
     name: str | None = None,
 ) -> alt.LayerChart:
-    """Horizontal bars with their figure beside them, in the frame's order; `text` is a column of words for the figure."""
+    """Horizontal bars with their figure beside them, in the frame's order. `coloured`: a colour for each label."""
+    said = pl.col(value).map_elements(count, return_dtype=pl.String)
+    if share is not None:
+        said = pl.concat_str(said, pl.lit("  ·  "), pl.col(share).map_elements(percent, return_dtype=pl.String, skip_nulls=False))
     rows = frame.select(
-        label=pl.col(label).fill_null(NOTHING),
+        key=pl.col(label).fill_null(""),
+        label=pl.col(label).map_elements(lambda text: short(words(text), limit=34), return_dtype=pl.String, skip_nulls=False),
         value=pl.col(value),
-        text=pl.col(text) if text else pl.col(value).cast(pl.String),
-        series=pl.col(series) if series else pl.lit(""),
+        text=said,
     )
     base = alt.Chart(_values(rows)).encode(
         y=alt.Y("label:N", sort=rows["label"].to_list(), title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False)),
-        x=alt.X("value:Q", title=x_title or None, axis=alt.Axis(tickMinStep=1)),
+        x=alt.X("value:Q", title=x_title or None, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(domainMax=_room(rows["value"]))),
         tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("text:N", title=x_title or "value")],
     )
-    if series:
-        present = _present(frame, series, colours)
-        bar = base.mark_bar(cornerRadius=2).encode(
-            color=alt.Color("series:N", scale=alt.Scale(domain=present, range=[colours.get(key, GREY) for key in present]), legend=None)
+    bar = base.mark_bar(color=colour, cornerRadius=2)
+    if coloured is not None:
+        keys = rows["key"].to_list()
+        bar = bar.encode(
+            color=alt.Color("key:N", scale=alt.Scale(domain=keys, range=[coloured.get(key, GREY) for key in keys]), legend=None)
         )
-    else:
-        bar = base.mark_bar(color=colour, cornerRadius=2)
     if name is not None:
-        bar = bar.add_params(alt.selection_point(name=name, fields=["label"]))
+        bar = bar.add_params(alt.selection_point(name=name, fields=["key"]))
     figure = base.mark_text(align="left", dx=5, fontSize=12, color=GREY).encode(text="text:N")
-    return _sized(bar + figure, max(90, 30 * rows.height + 40))
+    return _sized(bar + figure, max(90, 30 * rows.height + 50))
 
 
 def stacked_rows(
@@ -399,9 +471,8 @@ def lanes(
             "from_ms:Q",
             title=x_title or "time since the call began",
             scale=alt.Scale(nice=False, zero=True),
-            axis=alt.Axis(labelExpr="timeFormat(datum.value + 60000 * 0, '%M:%S')", labelOverlap="greedy", tickMinStep=1000),
+            axis=alt.Axis(labelExpr=_SINCE, labelOverlap="greedy", tickMinStep=1000),
         )
-        axis.axis.labelExpr = "utcFormat(datum.value, datum.value >= 3600000 ? '%H:%M:%S' : '%M:%S')"  # type: ignore[union-attr]
     present = _present(frame, "kind", colours)
     rows = frame.select(
         "lane", "kind", "from_ms", "until_ms", "text", "tip", "key", word=pl.col("kind").map_elements(words, return_dtype=pl.String)
@@ -464,6 +535,12 @@ def _present(frame: pl.DataFrame, series: str, colours: Mapping[str, str]) -> li
     """The values that occur: those with a colour of their own in its order, then the unknown ones."""
     found = {value for value in frame[series].to_list() if value is not None}
     return [key for key in colours if key in found] + sorted(found - set(colours))
+
+
+def _room(values: pl.Series) -> float:
+    """The end of an axis that leaves room for the figure beside the longest bar."""
+    top = values.max()
+    return float(top) * 1.25 if isinstance(top, int | float) and top else 1.0
 
 
 def _values(rows: pl.DataFrame) -> alt.Data:

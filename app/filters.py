@@ -52,6 +52,9 @@ _LISTS: Final[Mapping[str, str]] = {
     "department": "departments",
     "trunk": "trunks",
 }
+COMMON: Final = frozenset({"period", "from", "to", "compare", "tz", "in_hours", *_LISTS})
+"""Every name that a common filter has in a URL."""
+
 # what one page alone uses, beside the common filters: a link carries them, the next page does not
 NARROWINGS: Final[Mapping[str, str]] = {
     "figure": "figure",
@@ -63,6 +66,9 @@ NARROWINGS: Final[Mapping[str, str]] = {
     "state": "states",
     "text": "text",
     "number": "number",
+    "at": "start",
+    "until": "end",
+    "order": "order",
 }
 
 
@@ -139,7 +145,7 @@ class Choice:
 
 def says_anything(query: Mapping[str, Sequence[str]]) -> bool:
     """Whether a URL names any common filter: then it wins over what the session remembers."""
-    return any(name in query for name in ("period", "from", "to", "compare", "tz", "in_hours", *_LISTS))
+    return not COMMON.isdisjoint(query)
 
 
 def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -147,9 +153,15 @@ def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     several = {field.name for field in fields(Filters) if str(field.type).startswith("tuple")}
     found: dict[str, Any] = {}
     for name, field in NARROWINGS.items():
-        values = tuple(value for value in _many(query, name) if value)
-        if values:
-            found[field] = values if field in several else values[0]
+        values = _many(query, name)
+        if field in several and values:
+            found[field] = values
+        elif field in ("start", "end"):
+            at = _instant(values[0]) if values else None
+            if at is not None:
+                found[field] = at
+        elif values and values[0]:
+            found[field] = values[0]
     return found
 
 
@@ -251,17 +263,17 @@ def form(choice: Choice, *, options: Options, settings: Reports, today: date, us
     days = days_of(choice, today=today, first_weekday=settings.first_weekday)
     zone = choice.time_zone or settings.time_zone
     with st.form(stem, border=False, enter_to_submit=True), st.container(horizontal=True, vertical_alignment="bottom", key="filter-bar"):
-        period = st.selectbox("Period", list(PERIODS), index=list(PERIODS).index(choice.period), format_func=PERIODS.__getitem__, width=165)
+        period = st.selectbox("Period", list(PERIODS), index=list(PERIODS).index(choice.period), format_func=PERIODS.__getitem__, width=150)
         dates = st.date_input(
-            "Days", value=days or (), width=225, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."
+            "Days", value=days or (), width=215, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."
         )
         chosen: dict[str, tuple[str, ...]] = {}
         if "directions" in uses:
-            chosen["directions"] = _multi("Direction", [(value, value) for value in DIRECTIONS], choice.directions, width=180)
+            chosen["directions"] = _multi("Direction", [(value, value) for value in DIRECTIONS], choice.directions, width=140)
         if "companies" in uses and (len(options.companies) > 1 or choice.companies):
-            chosen["companies"] = _multi("Company", options.companies, choice.companies, width=180)
+            chosen["companies"] = _multi("Company", options.companies, choice.companies, width=150)
         if "queues" in uses:
-            chosen["queues"] = _multi("Queue", options.queues, choice.queues, width=190)
+            chosen["queues"] = _multi("Queue", options.queues, choice.queues, width=160)
         with st.popover("More filters", width="content"):
             compare = st.selectbox(
                 "Compare with", list(COMPARISONS), index=list(COMPARISONS).index(choice.compare), format_func=lambda key: COMPARISONS[key]
@@ -328,6 +340,14 @@ def _only(query: Mapping[str, Sequence[str]], name: str) -> str | None:
 def _many(query: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
     values = dict.fromkeys(value[:_LONGEST_VALUE] for value in query.get(name, ()))
     return tuple(values)[:_MOST_VALUES]
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo is not None and 2000 <= at.year < 2100 else None
 
 
 def _day(text: str | None) -> date | None:

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from app.shell import AT_HOME
+
 PAGES = {
     "Today": [
         ("overview", "Overview", "📊"),
@@ -23,6 +25,7 @@ PAGES = {
     ],
 }
 
+st.session_state[AT_HOME] = True
 st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
 st.navigation(
     {

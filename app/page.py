@@ -1,0 +1,442 @@
+"""An open page: the filters in force, and the means to ask, link, draw and list.
+
+Names, numbers and texts of calls come from outside. They are shown through elements that take plain text (grids, metrics'
+values, charts) or through `plain`, which escapes what Markdown would read as markup; never as HTML.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Literal, NoReturn
+from urllib.parse import urlencode
+
+import polars as pl
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from app.charts import NOTHING, count, duration, instant, interval_labels, number, percent, plain, short
+from app.export import MEDIA_TYPES, Column, Context, Format, exported
+from app.filters import Choice, chips, narrowing_of, period_words
+from app.warehouse import Version, Warehouse
+from ingest.config import Config
+from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report, ask, ask_usual
+
+ROWS_ON_SCREEN: Final = 100
+TALLEST: Final = 470
+
+Narrowing = Mapping[str, str | Sequence[str] | None]
+Link = tuple[str, Narrowing]
+"""A page (`calls`) and what its URL is to say beside the common filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How one column of a table looks: its heading, and where a click on one of its cells leads."""
+
+    label: str
+    to: Callable[[Mapping[str, Any]], Link | None] | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """An open page.
+
+    Attributes:
+        version: of the warehouse, so that answers of an older one are not shown.
+        choice, filters: what the reader asks for, as the URL has it and as a report takes it.
+        as_of: of the newest build.
+        names: what people read for an agent's id.
+        feeds: which of visits, presence and vendor the warehouse has anything of.
+    """
+
+    title: str
+    config: Config
+    warehouse: Warehouse
+    version: Version
+    choice: Choice
+    filters: Filters
+    as_of: datetime
+    names: Mapping[str, str]
+    feeds: frozenset[str]
+
+    @property
+    def blank(self) -> Filters:
+        """Everything there is, under the same settings."""
+        return Filters(settings=self.filters.settings)
+
+    @property
+    def time_zone(self) -> str:
+        return self.filters.settings.time_zone
+
+    @property
+    def said(self) -> str:
+        """The filters in force, in words."""
+        return "; ".join(self.chips)
+
+    @property
+    def chips(self) -> list[str]:
+        today = self.as_of.astimezone(self.filters.zone).date()
+        period = period_words(self.choice, today=today, first_weekday=self.filters.settings.first_weekday)
+        return [period, *chips(self.choice, lambda kind, value: self.names.get(value, value) if kind == "agent" else value)]
+
+    @property
+    def compared(self) -> str:
+        """What a change is against, in two words."""
+        return {"usual": "vs usual", "previous": "vs before"}.get(self.choice.compare, "")
+
+    def instant(self, at: datetime | None) -> str:
+        return instant(at, self.time_zone)
+
+    # ---- ask
+
+    def ask(self, report: str, filters: Filters | None = None) -> pl.DataFrame:
+        """A report's answer; the same question to the same build is answered once."""
+        return _answer(
+            self.warehouse, str(self.warehouse.path), self.version, report, filters or self.filters, repr(filters or self.filters)
+        )
+
+    def one(self, report: str, filters: Filters | None = None) -> dict[str, Any]:
+        """The only row of a report whose answer is one row."""
+        return self.ask(report, filters).row(0, named=True)
+
+    def usual(self, report: str, filters: Filters | None = None) -> dict[str, Any]:
+        """The figures of `one` in what the period is compared with; empty where it is compared with nothing."""
+        asked = filters or self.filters
+        if not asked.compared_days():
+            return {}
+        return _usual(self.warehouse, str(self.warehouse.path), self.version, report, asked, repr(asked)).row(0, named=True)
+
+    def usual_rows(self, report: str) -> pl.DataFrame | None:
+        """The same of a report with several rows, by its key."""
+        if not self.filters.compared_days():
+            return None
+        return _usual(self.warehouse, str(self.warehouse.path), self.version, report, self.filters, repr(self.filters))
+
+    def same_weekdays(self, report: str) -> list[pl.DataFrame]:
+        """The answers for the same weekdays of the last four weeks, whatever the comparison chosen."""
+        asked = replace(self.filters, compare="usual")
+        return [self.ask(report, asked.shifted(days)) for days in asked.compared_days()]
+
+    def labels(self, frame: pl.DataFrame, column: str = "interval_at") -> list[str]:
+        """The intervals of a series as words on the reader's wall clock, no two alike."""
+        return interval_labels(frame[column], time_zone=self.time_zone, grain=self.filters.series_grain)
+
+    def interval(self, frame: pl.DataFrame, label: str, column: str = "interval_at") -> Narrowing:
+        """The interval of that label, as a link's narrowing."""
+        starts = frame[column].unique(maintain_order=True)
+        place = self.labels(starts.to_frame(), column).index(label)
+        end = starts[place + 1] if place + 1 < len(starts) else self.filters.end
+        return {"at": starts[place].isoformat(), "until": end.isoformat() if end is not None else None}
+
+    def narrowed(self) -> Filters:
+        """The common filters and what the URL of this page adds to them; a narrower period stays within the page's."""
+        added = narrowing_of({name: st.query_params.get_all(name) for name in st.query_params})
+        filters = self.filters
+        if "start" in added and filters.start is not None:
+            added["start"] = max(added["start"], filters.start)
+        if "end" in added and filters.end is not None:
+            added["end"] = min(added["end"], filters.end)
+        return replace(filters, **added)
+
+    # ---- link
+
+    def query(self, narrowing: Narrowing) -> dict[str, list[str]]:
+        """The common filters and this narrowing, as a URL's query; a narrowing of a common filter takes its place."""
+        said = self.choice.query()
+        for name, value in narrowing.items():
+            if value is not None:
+                said[name] = [value] if isinstance(value, str) else list(value)
+        return said
+
+    def link(self, to: Link, label: str, *, width: Literal["content", "stretch"] = "content") -> None:
+        """A link to another page with the same filters. The label is ours or has gone through `plain`."""
+        query = self.query(to[1])
+        try:
+            st.page_link(f"pages/{to[0]}.py", label=label, query_params=query, width=width)
+        except StreamlitAPIException:
+            # a page run by itself knows no others
+            st.markdown(f"[{label}]({to[0]}?{urlencode(query, doseq=True)})")
+
+    def go(self, to: Link) -> NoReturn:
+        """Open another page in place of this one."""
+        st.switch_page(f"pages/{to[0]}.py", query_params=self.query(to[1]))
+
+    # ---- draw
+
+    def tile(
+        self,
+        label: str,
+        value: str,
+        *,
+        report: str,
+        metric: str | None = None,
+        change: str | None = None,
+        better: Literal["more", "less", "neither"] = "neither",
+        trend: Iterable[float | None] = (),
+        link: Link | None = None,
+        link_text: str = "",
+        note: str | None = None,
+    ) -> None:
+        """One figure: its value, the change against the comparison, its course over the period, its formula behind `?`, its calls."""
+        key = f"{self.title}-{label}".replace(" ", "-").lower()
+        course = [0 if point is None or point != point else point for point in trend]
+        colours: dict[str, Literal["normal", "inverse", "off"]] = {"more": "normal", "less": "inverse", "neither": "off"}
+        with st.container(key=f"tile-{key}", gap=None, height="stretch"):
+            with st.container(key=f"ask-{key}"):
+                self.explain(report, metrics=None if metric is None else (metric,))
+            st.metric(
+                label,
+                value,
+                change,
+                delta_color=colours[better] if change and not change.startswith("±") else "off",
+                delta_arrow="auto" if change and not change.startswith("±") else "off",
+                delta_description=self.compared if change else None,
+                chart_data=course if len(course) > 1 else None,
+                chart_type="area",
+            )
+            if link is not None:
+                self.link(link, link_text)
+            if note:
+                st.caption(note)
+
+    def explain(self, report: str, *, metrics: Sequence[str] | None = None) -> None:
+        """The `?`: formula, grain, unit and source of each metric, and the SQL that was asked."""
+        asked = REPORTS[report]
+        with st.popover("?", type="tertiary", help="What this is and how it is counted"):
+            for name in asked.metrics if metrics is None else metrics:
+                if name in METRICS:
+                    _describe(METRICS[name])
+            st.markdown(f"**Question** {plain(asked.question)}  \n**One row is** {plain(asked.grain)}")
+            st.caption("The statement, and what this page's filters put into it. Its macros are in the warehouse: it runs as it stands.")
+            st.code(asked.sql, language="sql", height=min(TALLEST, 60 + 18 * asked.sql.count("\n")))
+            known = self.filters.parameters()
+            said = [f"${name} = {short(known[name], limit=120)}" for name in asked.parameters if known.get(name) is not None]
+            st.code("\n".join(said) or "no parameters", language=None)
+
+    def chart(self, drawn: Any, *, report: str, key: str, alt: str, chosen: str | None = None) -> dict[str, Any] | None:
+        """A chart with its `?`. With `chosen`, the name of its selection: the fields of what the reader clicked, or None."""
+        with st.container(key=f"chart-{key}", gap=None):
+            with st.container(key=f"ask-{key}"):
+                self.explain(report)
+            if chosen is None:
+                st.altair_chart(drawn, key=f"drawn-{key}", alt=alt)
+                return None
+            event = st.altair_chart(
+                drawn, key=f"drawn-{key}-{hash((self.choice, self.version))}", alt=alt, on_select="rerun", selection_mode=chosen
+            )
+        picked = event["selection"].get(chosen) if event else None
+        return dict(picked[0]) if picked else None
+
+    def table(
+        self,
+        report: str,
+        frame: pl.DataFrame,
+        cells: Mapping[str, Cell | str],
+        *,
+        name: str,
+        whole: Callable[[], pl.DataFrame] | None = None,
+        rows: int | None = None,
+        files: bool = True,
+        columns: Mapping[str, Any] | None = None,
+        most: int | None = None,
+    ) -> None:
+        """A table with its files: `cells` are the columns on screen, by name of the report's column, in order.
+
+        `frame` is what is shown, `whole` gives all rows for the files (else the frame itself), `rows` says how many those are.
+        A click on a cell that leads somewhere goes there. `columns`: how the grid draws some of them.
+        """
+        looks = {column: Cell(look) if isinstance(look, str) else look for column, look in cells.items()}
+        drawn = [_column(REPORTS[report], column, look.label) for column, look in looks.items()]
+        leads = any(look.to for look in looks.values())
+        shown = frame.head(most or ROWS_ON_SCREEN)
+        event = st.dataframe(
+            _styled(shown, drawn, self.time_zone),
+            hide_index=True,
+            placeholder=NOTHING,
+            column_config={**_column_config(drawn, REPORTS[report], self.time_zone), **(columns or {})},
+            on_select="rerun" if leads else "ignore",
+            selection_mode="single-cell" if leads else "multi-row",
+            height="content" if shown.height <= 12 else TALLEST,
+            key=f"table-{name}-{hash((self.choice, self.version))}",
+            alt=f"{name}, {shown.height} rows",
+        )
+        if leads:
+            self._follow(event, shown, looks, drawn)
+        if files:
+            self._files(report, frame, drawn, name=name, whole=whole, rows=frame.height if rows is None else rows, shown=shown.height)
+
+    def made_table(self, frame: pl.DataFrame, headings: Mapping[str, str], *, name: str) -> None:
+        """A small table that is made of answers rather than being one; its columns show as their types say."""
+        drawn = [Column(column, label, "count" if frame.schema[column].is_numeric() else "text") for column, label in headings.items()]
+        st.dataframe(
+            _styled(frame, drawn, self.time_zone), hide_index=True, placeholder=NOTHING, height="content", key=f"made-{name}", alt=name
+        )
+
+    def facts(self, row: Mapping[str, Any], meanings: Mapping[str, str], *, name: str) -> None:
+        """One row, turned on its side: each column with its value and what it means."""
+        turned = pl.DataFrame(
+            {
+                "column": list(meanings),
+                "value": [_said(column, row[column], self.time_zone) for column in meanings],
+                "meaning": list(meanings.values()),
+            }
+        )
+        st.dataframe(turned.to_pandas(), hide_index=True, height=TALLEST, key=f"facts-{name}", alt=name)
+
+    def _follow(self, event: Any, shown: pl.DataFrame, looks: Mapping[str, Cell], drawn: Sequence[Column]) -> None:
+        """Go where the chosen cell leads."""
+        cells = event["selection"]["cells"] if event else []
+        if not cells:
+            return
+        row, label = cells[0]
+        chosen = next((column.name for column in drawn if column.label == label), None)
+        look = looks.get(chosen) if chosen is not None else None
+        if look is None or look.to is None or row >= shown.height:
+            return
+        target = look.to(shown.row(row, named=True))
+        if target is not None:
+            self.go(target)
+
+    def _files(
+        self,
+        report: str,
+        frame: pl.DataFrame,
+        drawn: Sequence[Column],
+        *,
+        name: str,
+        whole: Callable[[], pl.DataFrame] | None,
+        rows: int,
+        shown: int,
+    ) -> None:
+        """The line under a table: how many rows, all of them as files, the `?`."""
+        known = {column.name: column.meaning for column in REPORTS[report].columns}
+        meanings = {column.label: known.get(column.name, "") for column in drawn}
+        context = Context(f"{self.title}: {name}", self.said, self.time_zone, self.as_of, meanings)
+        formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
+            st.caption(f"{count(rows)} rows" if shown == rows else f"{count(shown)} of {count(rows)} rows; files hold all", width="content")
+            for file_format, label in formats.items():
+                st.download_button(
+                    f"⬇ {label}",
+                    data=partial(_file, whole or (lambda: frame), drawn, context, file_format),
+                    file_name=f"{_file_stem(self.title, name)}.{file_format}",
+                    mime=MEDIA_TYPES[file_format],
+                    on_click="ignore",
+                    type="tertiary",
+                    key=f"file-{name}-{file_format}",
+                    help=f"All {count(rows)} rows, times in {plain(self.time_zone)}",
+                )
+            self.explain(report)
+
+    def every(self, report: str, filters: Filters | None = None) -> pl.DataFrame:
+        """All rows of a list, for a file: asked when the file is wanted, and not kept."""
+        with self.warehouse.cursor() as cursor:
+            return ask(cursor, report, replace(filters or self.filters, limit=None, offset=0))
+
+
+# ---------------------------------------------------------------- asking
+
+
+@st.cache_data(max_entries=300, show_spinner=False)
+def _answer(_warehouse: Warehouse, path: str, version: Version, report: str, _filters: Filters, spelled: str) -> pl.DataFrame:
+    with _warehouse.cursor() as cursor:
+        return ask(cursor, report, _filters)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _usual(_warehouse: Warehouse, path: str, version: Version, report: str, _filters: Filters, spelled: str) -> pl.DataFrame:
+    with _warehouse.cursor() as cursor:
+        answer = ask_usual(cursor, report, _filters)
+    if answer is None:
+        raise ValueError(f"{report}: there is nothing to compare with")
+    return answer
+
+
+def _file(whole: Callable[[], pl.DataFrame], columns: Sequence[Column], context: Context, file_format: Format) -> bytes:
+    return exported(whole(), columns, context, file_format=file_format)
+
+
+def _file_stem(title: str, name: str) -> str:
+    return "callfacts-" + "-".join("".join(sign if sign.isalnum() else " " for sign in f"{title} {name}").lower().split())
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def _describe(metric: Metric) -> None:
+    st.markdown(f"**{plain(metric.label)}**  \n{plain(metric.formula)}")
+    st.caption(f"grain: {plain(metric.grain)} · unit: {plain(metric.unit)} · from: {plain(metric.source)}")
+
+
+def _column(report: Report, name: str, label: str) -> Column:
+    """A column as the report declares it, under the page's heading."""
+    declared = next(column for column in report.columns if column.name == name)
+    match declared.unit, declared.type:
+        case "ms", _:
+            return Column(name, label, "duration")
+        case "share", _:
+            return Column(name, label, "share")
+        case _, "BIGINT":
+            return Column(name, label, "count")
+        case _, "DOUBLE":
+            return Column(name, label, "number")
+        case _, "BOOLEAN":
+            return Column(name, label, "flag")
+        case _, "TIMESTAMPTZ":
+            return Column(name, label, "instant")
+        case _, "DATE" | "TIMESTAMP":
+            return Column(name, label, "date")
+        case _, "VARCHAR[]":
+            return Column(name, label, "list")
+        case _:
+            return Column(name, label, "text")
+
+
+def _said(column: str, value: Any, time_zone: str) -> str:
+    """A value of any column as text."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return instant(value, time_zone)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NOTHING
+    return duration(value) if column.endswith("_ms") else str(value)
+
+
+_WORDS: Final[Mapping[str, Callable[[Any], str]]] = {"duration": duration, "share": percent, "count": count, "number": number}
+
+
+def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str) -> Any:
+    """The frame as the grid shows it: values stay values, so that a click on a heading sorts by them; durations read as words."""
+    shown: list[pl.Expr] = []
+    for column in drawn:
+        value = pl.col(column.name)
+        match column.kind:
+            case "text":
+                value = value.cast(pl.String).str.slice(0, 300)
+            case "list":
+                value = value.cast(pl.List(pl.String)).list.join(", ")
+            case "instant":
+                value = value.dt.convert_time_zone(time_zone)
+            case "flag":
+                value = pl.when(value).then(pl.lit("yes")).when(~value).then(pl.lit("no"))
+        shown.append(value.alias(column.label))
+    table = frame.select(shown).to_pandas()
+    formats = {column.label: _WORDS[column.kind] for column in drawn if column.kind in _WORDS}
+    return table.style.format(formats, na_rep=NOTHING) if formats else table
+
+
+def _column_config(drawn: Sequence[Column], report: Report, time_zone: str) -> dict[str, Any]:
+    meanings = {column.name: column.meaning for column in report.columns}
+    config: dict[str, Any] = {}
+    for column in drawn:
+        about = plain(meanings.get(column.name, ""))
+        match column.kind:
+            case "instant":
+                config[column.label] = st.column_config.DatetimeColumn(help=about, format="YYYY-MM-DD HH:mm:ss", timezone=time_zone)
+            case "count" | "duration" | "share" | "number":
+                config[column.label] = st.column_config.NumberColumn(help=about, alignment="right")
+            case _:
+                config[column.label] = st.column_config.Column(help=about)
+    return config

@@ -1,0 +1,114 @@
+"""What happened in this call?"""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from app.charts import PHASES, duration, lanes, plain, short, words
+from app.journey import lanes as journey_lanes
+from app.journey import party, sentence
+from app.shell import heading, not_subscribed, nothing, open_page
+from transforms.reports.catalog import REPORTS
+
+page = open_page("Call", "What happened in this call?", uses=frozenset(), needs_calls=False)
+company, call_id = st.query_params.get("of"), st.query_params.get("call")
+if not company or not call_id:
+    nothing("Choose a call in the list of calls, or look for its number, its name or its id there.")
+    page.link(("calls", {}), "📞 Open the list of calls")
+    st.stop()
+
+asked = replace(page.blank, call=(company, call_id))
+found = page.ask("call", asked)
+if not found.height:
+    nothing("There is no such call in this warehouse. It may be of another company, or older than what is kept.")
+    page.link(("calls", {}), "📞 Open the list of calls")
+    st.stop()
+
+call = found.row(0, named=True)
+states, legs, visits = (page.ask(report, asked).to_dicts() for report in ("call_states", "call_legs", "call_visits"))
+
+heading(f"{plain(party(call, 'caller'))} → {plain(party(call, 'callee'))}")
+st.markdown(f"{plain(page.instant(call['started_at']))} · {plain(words(call['direction']))} · {plain(words(call['outcome']))}")
+st.markdown(plain(sentence(call, legs, visits)))
+with st.container(horizontal=True, gap="small", key="around"):
+    if call["external_key"]:
+        page.link(("calls", {"number": call["external_key"], "period": "all"}), "☎️ All calls of this number")
+    if call["answered_by_extension"]:
+        day = call["started_at"].astimezone(page.filters.zone).date().isoformat()
+        agent = f"{call['company']}_{call['answered_by_extension']}"
+        page.link(("agent_day", {"agent": agent, "day": day}), f"🗓️ The day of {plain(short(call['answered_by_name'] or agent, limit=30))}")
+
+with st.grid(min_column_width=140, gap="small"):
+    for label, value in (
+        ("Wait", duration(call["wait_ms"])),
+        ("Talk", duration(call["talk_ms"])),
+        ("Hold", duration(call["hold_ms"])),
+        ("Length", duration(call["duration_ms"])),
+        ("Ended by", words(call["ended_by"])),
+        ("Why it ended", short(call["end_cause_text"] or call["end_cause_name"] or "–", limit=30)),
+    ):
+        st.metric(label, plain(value) if label in ("Ended by", "Why it ended") else value, border=True)
+
+heading("The journey", note="Each party on a line: when their phone rang, when they talked and were on hold.")
+if states:
+    blocks = journey_lanes(call, states, visits, as_of=page.as_of)
+    page.chart(lanes(blocks, colours=PHASES), report="call_states", key="journey", alt=sentence(call, legs, visits))
+else:
+    nothing("This call is known only from the vendor's own account: it has figures, and no states to draw.")
+
+parties, queues, events, vendor, everything = st.tabs(["Parties", "Queues", "Events and payloads", "The vendor's figures", "Every column"])
+with parties:
+    if legs:
+        page.table("call_legs", page.ask("call_legs", asked), {
+            "leg": "Leg", "callee_name": "Who", "callee_phone": "Number", "callee_extension": "Extension", "callee_department": "Department",
+            "queue_name": "Queue", "started_at": "From", "answered_at": "Answered", "ended_at": "Until", "ring_ms": "Ring", "talk_ms": "Talk",
+            "hold_ms": "Hold", "answered": "Did answer",
+        }, name="parties")  # fmt: skip
+    else:
+        nothing("Nobody was called in this call.")
+    if states:
+        page.table("call_states", page.ask("call_states", asked), {
+            "seq": "State", "status": "Status", "phase": "Phase", "started_at": "From", "ended_at": "Until", "duration_ms": "Length",
+            "callee_name": "With", "callee_phone": "Number", "queue_name": "Queue",
+        }, name="states")  # fmt: skip
+with queues:
+    if visits:
+        page.table("call_visits", page.ask("call_visits", asked), {
+            "visit": "Visit", "queue_name": "Queue", "entered_at": "Entered", "answered_at": "Answered", "left_at": "Left", "wait_ms": "Wait",
+            "result": "Result", "next_queue": "Next queue",
+        }, name="queues")  # fmt: skip
+    else:
+        nothing("The call was in no queue.")
+with events:
+    received = page.ask("call_events", asked)
+    if received.height:
+        page.table("call_events", received, {
+            "event_time": "Happened", "kind": "Kind", "event_type": "Type", "status": "Status", "phase": "Phase", "callee_phone": "Callee",
+            "received_at": "Received", "source": "Source", "ended_by": "Ended by", "end_cause": "End cause", "writer": "Writer", "seq": "Number",
+            "event_uid": "Event",
+        }, name="events")  # fmt: skip
+    else:
+        nothing("No events of the families call and live.")
+with vendor:
+    if "vendor" not in page.feeds:
+        not_subscribed("The vendor's own account", "Its figures beside ours, voice quality and recordings", "call:completed")
+    else:
+        theirs = page.ask("call_vendor", asked)
+        for both in page.ask("call_reconciliation", asked).to_dicts():
+            st.markdown("**Both agree within a second.**" if both["agrees"] else "**Ours and theirs differ.**")
+            page.table("call_reconciliation", page.ask("call_reconciliation", asked), {
+                "duration_ms": "Our length", "vendor_duration_ms": "Their length", "talk_ms": "Our talk", "vendor_talk_ms": "Their talk",
+                "hold_ms": "Our hold", "vendor_hold_ms": "Their hold", "wait_ms": "Our wait", "vendor_wait_ms": "Their wait",
+            }, name="comparison", files=False)  # fmt: skip
+        if theirs.height:
+            page.table("call_vendor", theirs, {
+                "flow_index": "Flow", "started_at": "From", "ended_at": "Until", "duration_ms": "Length", "connect_ms": "Ringing",
+                "wait_ms": "Dial plan", "queue_ms": "Queue", "talk_ms": "Talk", "hold_ms": "Hold", "callee_name": "Callee", "callee_phone": "Number",
+                "call_status": "Status", "split_transfer_type": "Transfer", "remote_country": "Country", "caller_mos": "MOS caller",
+                "callee_mos": "MOS callee", "recordings": "Recordings", "voicemails": "Voicemails",
+            }, name="vendor")  # fmt: skip
+        else:
+            nothing("The vendor has sent no account of this call.")
+with everything:
+    columns = REPORTS["call"].columns
+    page.facts(call, {column.name: column.meaning for column in columns}, name="every column")

@@ -1,0 +1,114 @@
+"""Which calls are these? The list behind every figure: of calls, of visits to queues, of offers to agents, of missed calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from app.charts import count, duration, plain, short, words
+from app.filters import NARROWINGS
+from app.page import ROWS_ON_SCREEN, Cell, Link
+from app.shell import nothing, open_page
+
+ORDERS = {
+    "started_at": "newest first",
+    "wait_ms": "longest wait",
+    "talk_ms": "longest talk",
+    "hold_ms": "longest hold",
+    "duration_ms": "longest",
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list: the reports of its rows and of its total, the total's column, what a row is, its columns and their headings."""
+
+    rows: str
+    total: str
+    counted: str
+    noun: str
+    headings: Mapping[str, str]
+
+
+LISTS = {
+    "calls": Listing("calls", "calls_total", "calls", "calls", {
+        "started_at": "Start", "direction": "Direction", "caller_phone": "From", "caller_name": "Caller", "callee_phone": "To",
+        "callee_name": "Callee", "answered_by_name": "Answered by", "queue_name": "Queue", "outcome": "Outcome", "wait_ms": "Wait",
+        "talk_ms": "Talk", "hold_ms": "Hold", "duration_ms": "Length", "ended_by": "Ended by", "end_cause_name": "Why it ended",
+        "abandoned": "Abandoned", "transfer_count": "Transfers", "trunk_name": "Trunk", "company": "Company", "call_id": "Call id",
+    }),
+    "visits": Listing("visits", "visits_total", "visits", "visits of queues", {
+        "entered_at": "Entered", "queue_name": "Queue", "result": "Result", "wait_ms": "Wait", "answered_at": "Answered", "left_at": "Left",
+        "next_queue": "Next queue", "visit": "Visit of the call", "company": "Company", "call_id": "Call id",
+    }),
+    "offers": Listing("offers", "offers_total", "offers", "offers to agents", {
+        "offered_at": "Offered", "name": "Agent", "extension": "Extension", "department": "Department", "queue_name": "Queue", "result": "Result",
+        "ring_ms": "Ring", "talk_ms": "Talk", "hold_ms": "Hold", "transferred": "Transferred", "company": "Company", "call_id": "Call id",
+    }),
+}  # fmt: skip
+
+
+def to_call(row: Mapping[str, Any]) -> Link:
+    return "call", {"of": row["company"], "call": row["call_id"]}
+
+
+page = open_page("Calls", "Which calls are these, and what happened in them?", needs_calls=False)
+listing = LISTS.get(st.query_params.get("list", ""), LISTS["calls"])
+filters = page.narrowed()
+if filters.order not in ORDERS:
+    filters = replace(filters, order="started_at")
+
+if listing is LISTS["calls"]:
+    with (
+        st.form(f"search-{filters.text}-{filters.order}", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", key="search-bar"),
+    ):
+        text = st.text_input(
+            "Search", value=filters.text or "", placeholder="part of a number, a name, a destination or a call id", width=420
+        )
+        order = st.selectbox("Order", list(ORDERS), index=list(ORDERS).index(filters.order), format_func=lambda key: ORDERS[key], width=170)
+        if st.form_submit_button("🔍 Search"):
+            narrowing = {"text": text.strip() or None, "order": None if order == "started_at" else order}
+            for name, value in narrowing.items():
+                if value is None:
+                    st.query_params.pop(name, None)
+                else:
+                    st.query_params[name] = value
+            st.rerun()
+
+named = [name for name in ("list", *NARROWINGS) if name in st.query_params and name not in ("text", "order")]
+if named:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="narrowings"):
+        st.caption("Only:", width="content")
+        for name in named:
+            values = ", ".join(short(words(value), limit=40) for value in st.query_params.get_all(name))
+            if st.button(f"{plain(words(name))}: {plain(values)} ✕", key=f"without-{name}"):
+                st.query_params.pop(name, None)
+                st.rerun()
+
+total = page.one(listing.total, filters)
+rows = total[listing.counted]
+with st.container(horizontal=True, vertical_alignment="center", key="totals"):
+    said = f"**{count(rows)} {listing.noun}**"
+    if "talk_ms" in total:
+        said += f" · talk {duration(total['talk_ms'])} · hold {duration(total['hold_ms'])}"
+    else:
+        said += f" in {count(total['calls'])} calls"
+    st.markdown(said, width="content")
+    pages = max(1, -(-rows // ROWS_ON_SCREEN))
+    at = st.pagination(pages, key=f"pages-{listing.rows}-{hash(filters.text)}-{rows}") if pages > 1 else 1
+
+if rows == 0:
+    if filters.text:
+        nothing("Nothing matches the search. A number is found by any part of it, a name by any part, whatever the case.")
+    else:
+        nothing("No calls here. Widen the period or the filters above.")
+    st.stop()
+
+shown = page.ask(listing.rows, replace(filters, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))
+st.caption("Click a row's cell to open its call.")
+page.table(
+    listing.rows, shown, {name: Cell(label, to_call) for name, label in listing.headings.items()},
+    name=f"list of {listing.noun}", whole=lambda: page.every(listing.rows, filters), rows=rows,
+)  # fmt: skip

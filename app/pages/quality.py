@@ -1,0 +1,3 @@
+from app.shell import open_page
+
+open_page("T", "q")
