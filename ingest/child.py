@@ -62,8 +62,10 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Write what the kernel takes now. A dead peer is noticed by the reader, not here."""
-        while self._outbox and not self.ended:
+        """Write what the kernel takes now; to a peer that is gone nothing."""
+        if self.ended:
+            self._drop_outbox()
+        while self._outbox:
             frame, descriptors = self._outbox[0]
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
             try:
