@@ -241,7 +241,6 @@ class _Run:
                 task.cancel()
             await asyncio.gather(*tasks, watch, return_exceptions=True)
         if self.stopped is not None:
-            self._say_down("stopped", "")
             raise self.stopped
 
     async def _watch_stop(self) -> None:
@@ -299,7 +298,8 @@ class _Run:
 
     async def _told_to_leave(self) -> None:
         await self.leaving.wait()
-        await asyncio.sleep(LEAVE_SECONDS)
+        if self.stopped is None:
+            await asyncio.sleep(LEAVE_SECONDS)
 
     async def _take(self, thread: _Thread, messages: Sequence["MessageTypeDef"]) -> None:
         """Make durable, then delete. Raises _Trouble for what could not be made durable, the rest being deleted."""
@@ -379,11 +379,14 @@ class _Run:
         self.decided.set()
 
     def _stop_source(self) -> None:
+        if self.stopped is not None:
+            return
         self.stopped = SourceStopped(
             f"sources.{self.source.name}: {FAILURES_IN_A_ROW} messages in a row have a wrong signature or none, and no message "
             f"of {self.queue_url} has ever had a right one; nothing more is received or deleted: compare the secret with the "
             "SQS secret entered at the vendor, and start again"
         )
+        self._say_down("stopped", "")
         log.error("sqs_source_stopped", source=self.source.name, deleted_unverified=self.trust.failed)
         self.leaving.set()
 
@@ -450,6 +453,8 @@ class _Run:
             await asyncio.wait_for(self.leaving.wait(), wait)
 
     def _say_down(self, code: str, detail: str) -> None:
+        if self.stopped is not None:
+            code = "stopped"
         if code != "stopped":
             self._log_once(code, detail)
         if self.down != code:
