@@ -1,20 +1,23 @@
 """Landing zones for tests of what operates on them: deliveries signed, judged and landed as the roller does it."""
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from ingest.config import Config, load_config
 from ingest.envelope import Envelope, Refusal
-from ingest.journal import Row
+from ingest.journal import Handover, Journal, Limits, Row, WriterLock, make_folder
 from ingest.layout import PartName, PartRef, Reason
 from ingest.parts import list_parts, read_part, write_part
 from ingest.roller import Expected, judged, landing_table, quarantine_table
 from ingest.signature import sign
 from ingest.storage import Zone, open_zone
+from ingest.telemetry import Meter
 
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -118,5 +121,34 @@ def files_of(url: str) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def long_after(part_time: datetime, days: int = 2) -> datetime:
-    return part_time + timedelta(days=days)
+class Locks(Handover):
+    """Keeps the writers' locks, as a roller would."""
+
+    def __init__(self) -> None:
+        self.held: list[WriterLock] = []
+
+    def own(self, lock: WriterLock) -> None:
+        self.held.append(lock)
+
+
+def journal_of(config: Config, rows: int, *, look: Callable[[str], None] = lambda writer: None) -> str:
+    """A writer that journals rows, is looked at while it lives, and dies with its file not landed."""
+
+    async def live() -> str:
+        locks = Locks()
+        limits = Limits(roll_seconds=60, roll_bytes=2**26, max_pending_bytes=2**26, max_bytes=2**30)
+        journal = Journal(config.storage.journal_path, limits=limits, handover=locks, meter=Meter())
+        await journal.start()
+        at = time.time_ns() // 1_000
+        for _ in range(rows):
+            assert await journal.submit([(at, "acme", "webhook", "00", None, None, b"{}")], 2) is None
+        writer = journal.writer
+        look(writer)
+        await journal.close()
+        journal.close_connections()
+        for lock in locks.held:
+            lock.close()
+        return writer
+
+    make_folder(config.storage.journal_path)
+    return asyncio.run(live())
