@@ -141,17 +141,42 @@ def change(now: float | None, before: float | None, kind: Literal["count", "shar
 
 
 def interval_labels(starts: pl.Series, *, time_zone: str, grain: str) -> list[str]:
-    """The starts of intervals as words on a wall clock; the hour that comes twice in a year says so."""
-    pattern = {"day": "%a %-d %b", "week": "from %-d %b", "month": "%b %Y"}.get(grain, "%a %-d, %H:%M")
-    labels: list[str] = []
-    for at in starts:
+    """The starts of intervals as words on a wall clock, equal starts alike; the hour that comes twice in a year says so."""
+    pattern = {"day": "%a %-d %b", "week": "from %-d %b %Y", "month": "%b %Y"}.get(grain, "%a %-d, %H:%M")
+    labels: dict[datetime, str] = {}
+    taken: set[str] = set()
+    for at in starts.unique().sort():
         label = at.astimezone(ZoneInfo(time_zone)).strftime(pattern)
-        labels.append(label if label not in labels[-8:] else f"{label} again")
-    return labels
+        while label in taken:
+            label += " again" if at.astimezone(ZoneInfo(time_zone)).fold else f" {at:%b %Y}"
+        taken.add(label)
+        labels[at] = label
+    return [labels[at] for at in starts]
 
 
 # ---------------------------------------------------------------- frames
 
+DAY: Final[Mapping[str, str]] = {
+    "available": TEAL,
+    "away": OCHRE,
+    "dnd": VERMILION,
+    "offline": GREY,
+    "registered": SLATE,
+    "ringing": OCHRE,
+    "talking": BLUE,
+    "talking and ringing": VIOLET,
+    "held": PLUM,
+    "other": GREY,
+}
+_BLOCKS: Final = {
+    "lane": pl.String(),
+    "kind": pl.String(),
+    "from_at": pl.Datetime("us", "UTC"),
+    "until_at": pl.Datetime("us", "UTC"),
+    "text": pl.String(),
+    "tip": pl.String(),
+    "key": pl.String(),
+}
 
 RESULTS: Final[Mapping[str, str]] = {"answered": BLUE, "abandoned": VERMILION, "short_abandoned": OCHRE, "unanswered": PLUM}
 
@@ -191,6 +216,56 @@ def largest_changes(now: pl.DataFrame, before: pl.DataFrame, *, value: str, most
         .sort(pl.col("difference").abs(), "dimension", "value", descending=[True, False, False])
         .head(most)
     )
+
+
+def minute_labels(minutes: pl.Series) -> pl.Series:
+    """Minutes of a day as `08:30`."""
+    return pl.Series([f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes], dtype=pl.String)
+
+
+def day_lanes(presence: pl.DataFrame, calls: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
+    """A person's day as blocks for `lanes`: status, phone, and the calls with their ringing and talking."""
+    blocks: list[dict[str, Any]] = []
+    for row in presence.iter_rows(named=True):
+        lane = "Status" if row["kind"] == "user" else "Phone"
+        kind = {"rt": "talking and ringing", None: "other"}.get(row["status"], row["status"])
+        blocks.append(_day_block(lane, kind, row["started_at"], row["ended_at"], words(kind), ""))
+    for row in calls.iter_rows(named=True):
+        who = short(row["other_name"] or row["other_phone"] or "unknown", limit=40)
+        end = row["ended_at"] or as_of
+        key = f"{row['company']} {row['call_id']}"
+        answered = row["answered_at"]
+        blocks.append(_day_block("Calls", "ringing", row["started_at"], answered or end, f"{who}: rang", key))
+        if answered is not None:
+            blocks.append(
+                _day_block(
+                    "Calls", "talking", answered, end, f"{who}: {duration(row['talk_ms'])} talk, {duration(row['hold_ms'])} hold", key
+                )
+            )
+    return pl.DataFrame(blocks, schema=_BLOCKS)
+
+
+def _day_block(lane: str, kind: str, start: datetime, end: datetime, tip: str, key: str) -> dict[str, Any]:
+    length = round((end - start).total_seconds() * 1000)
+    return {"lane": lane, "kind": kind, "from_at": start, "until_at": end, "text": "", "tip": f"{tip} ({duration(length)})", "key": key}
+
+
+def totals_of_day(presence: pl.DataFrame, calls: pl.DataFrame, start: datetime, end: datetime) -> dict[str, str]:
+    """How long a person was available, away and in calls, and how much of the period nothing is known of."""
+
+    def spent(kind: str, *statuses: str) -> int:
+        return int(presence.filter(pl.col("kind") == kind, pl.col("status").is_in(statuses))["duration_ms"].sum())
+
+    known = int(presence.filter(pl.col("kind") == "user")["duration_ms"].sum())
+    whole = round((end - start).total_seconds() * 1000)
+    in_calls = int(calls.select(pl.col("talk_ms").fill_null(0).sum() + pl.col("hold_ms").fill_null(0).sum()).item() or 0)
+    return {
+        "In calls": duration(in_calls),
+        "Available": duration(spent("user", "available", "online")) if known else NOTHING,
+        "Away": duration(spent("user", "away", "dnd")) if known else NOTHING,
+        "Unknown": duration(max(0, whole - known)),
+        "Calls": count(calls.select("company", "call_id").n_unique()),
+    }
 
 
 # ---------------------------------------------------------------- pictures
@@ -306,19 +381,31 @@ def bars(
 
 
 def stacked_rows(
-    frame: pl.DataFrame, *, label: str, value: str, series: str, colours: Mapping[str, str], x_title: str, name: str | None = None
+    frame: pl.DataFrame,
+    *,
+    label: str,
+    value: str,
+    series: str,
+    colours: Mapping[str, str],
+    x_title: str,
+    key: str | None = None,
+    name: str | None = None,
 ) -> alt.Chart:
-    """Horizontal bars stacked by `series`, in the order of `colours`; labels in the frame's order."""
-    order = list(frame[label].unique(maintain_order=True))
-    ranks = {key: place for place, key in enumerate(colours)}
+    """Horizontal bars stacked by `series`, in the order of `colours`; labels in the frame's order. `key`: what a click gives."""
+    ranks = {word: place for place, word in enumerate(colours)}
     rows = frame.select(
-        label=pl.col(label), value=pl.col(value), series=pl.col(series), rank=pl.col(series).replace_strict(ranks, default=99)
+        label=pl.col(label).map_elements(lambda text: short(text, limit=30), return_dtype=pl.String),
+        value=pl.col(value),
+        series=pl.col(series),
+        rank=pl.col(series).replace_strict(ranks, default=99),
+        key=pl.col(key or label),
     )
+    order = list(rows["label"].unique(maintain_order=True))
     chart = (
         alt.Chart(_values(rows))
         .mark_bar(cornerRadius=1)
         .encode(
-            y=alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
+            y=alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False, ticks=False, domain=False)),
             x=alt.X("value:Q", title=x_title, axis=alt.Axis(tickMinStep=1)),
             color=_colour("series", list(colours), list(colours.values())),
             order=alt.Order("rank:Q"),
@@ -326,8 +413,56 @@ def stacked_rows(
         )
     )
     if name is not None:
-        chart = chart.add_params(alt.selection_point(name=name, fields=["label"]))
-    return _sized(chart, max(110, 28 * len(order) + 70))
+        chart = chart.add_params(alt.selection_point(name=name, fields=["key", "series"]))
+    return _sized(chart, max(140, 26 * len(order) + 90))
+
+
+def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str, end: str) -> alt.LayerChart:
+    """For each label a bar from low to high, a mark at the middle, a thin line on to the end; values in ms, shown in minutes."""
+    rows = frame.select(
+        label=pl.col(label).map_elements(lambda text: short(text, limit=30), return_dtype=pl.String),
+        **{part: pl.col(column) / 60_000 for part, column in (("low", low), ("middle", middle), ("high", high), ("end", end))},
+        tip=pl.struct(middle, low, high, end).map_elements(
+            lambda row: (
+                f"median {duration(row[middle])}, half {duration(row[low])} – {duration(row[high])}, 90 % below {duration(row[end])}"
+            ),
+            return_dtype=pl.String,
+        ),
+    )
+    order = list(rows["label"].unique(maintain_order=True))
+    base = alt.Chart(_values(rows)).encode(
+        y=alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False, ticks=False, domain=False)),
+        tooltip=[alt.Tooltip("label:N", title="who"), alt.Tooltip("tip:N", title="talk")],
+    )
+    thin = base.mark_rule(color=GREY).encode(x=alt.X("low:Q", title="minutes"), x2="end:Q")
+    bar = base.mark_bar(color=BLUE, opacity=0.75, cornerRadius=2, height={"band": 0.55}).encode(x="low:Q", x2="high:Q")
+    mark = base.mark_tick(color=VERMILION, thickness=3, size=16).encode(x="middle:Q")
+    return _sized(thin + bar + mark, max(140, 26 * len(order) + 60))
+
+
+def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> alt.LayerChart:
+    """Columns of events with the usual as a dashed line over them."""
+    rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual))
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X("x:O", sort=rows["x"].to_list(), title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
+        tooltip=[
+            alt.Tooltip("x:N", title="when"),
+            alt.Tooltip("now:Q", title="events", format=","),
+            alt.Tooltip("usual:Q", title="usual", format=",.0f"),
+        ],
+    )
+    scale = alt.Scale(domain=["events", "usual"], range=[BLUE, GREY])
+    bar = (
+        base.transform_calculate(what="'events'")
+        .mark_bar(cornerRadius=1)
+        .encode(y=alt.Y("now:Q", title="events"), color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND))
+    )
+    line = (
+        base.transform_calculate(what="'usual'")
+        .mark_line(strokeDash=[5, 4], strokeWidth=2)
+        .encode(y="usual:Q", color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND))
+    )
+    return _sized(bar + line, 240)
 
 
 def line_in_band(
@@ -455,6 +590,7 @@ def lanes(
     height_of_lane: int = 40,
     name: str | None = None,
     x_title: str = "",
+    span: tuple[datetime, datetime] | None = None,
 ) -> alt.LayerChart:
     """Horizontal blocks: lane (text), kind (text, coloured), text, tip, key, and from_at/until_at (UTC) or from_ms/until_ms.
 
@@ -465,7 +601,15 @@ def lanes(
         frame = frame.with_columns(
             from_ms=wall_clock_ms(pl.col("from_at"), time_zone), until_ms=wall_clock_ms(pl.col("until_at"), time_zone)
         )
-        axis = alt.X("from_ms:T", title=x_title or None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", labelOverlap="greedy"))
+        domain = alt.Undefined
+        if span is not None:
+            domain = pl.DataFrame({"at": list(span)}).select(wall_clock_ms(pl.col("at"), time_zone)).to_series().to_list()
+        axis = alt.X(
+            "from_ms:T",
+            title=x_title or None,
+            scale=alt.Scale(type="utc", domain=domain, nice=False),
+            axis=alt.Axis(format="%H:%M", labelOverlap="greedy"),
+        )
     else:
         axis = alt.X(
             "from_ms:Q",
@@ -499,8 +643,8 @@ def lanes(
 
 
 def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) -> alt.LayerChart:
-    """Points and the line on which both agree."""
-    rows = frame.select(x=pl.col(x), y=pl.col(y))
+    """Points and the line on which both agree; values in ms, shown in seconds."""
+    rows = frame.select(x=pl.col(x) / 1000, y=pl.col(y) / 1000).drop_nulls()
     top = max([value for value in (rows["x"].max(), rows["y"].max()) if isinstance(value, int | float)], default=1.0)
     points = (
         alt.Chart(_values(rows))

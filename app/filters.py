@@ -221,6 +221,38 @@ def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters
     )
 
 
+def day_filters(filters: Filters, *, day: date, agent: str, as_of: datetime) -> Filters:
+    """One local day of one person; of today only what is known."""
+    zone = filters.zone
+    start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
+    return Filters(settings=filters.settings, start=start, end=min(end, as_of) if start < as_of else end, agents=(agent,))
+
+
+def settings_rows(settings: Reports) -> list[tuple[str, str, str]]:
+    """The settings in force: (key in the TOML, value, what it does)."""
+    hours = [f"{day} {', '.join(spans) or 'closed'}" for day, spans in settings.business_hours.items()]
+    said = [
+        ("time_zone", settings.time_zone, "Days and hours, on screen and in files, unless the reader chooses another zone"),
+        ("first_weekday", str(settings.first_weekday), "1 Monday … 7 Sunday: where weeks begin"),
+        ("business_hours", "; ".join(hours) or "always", "“Within business hours only”, why a call was missed, occupancy"),
+        ("holidays", ", ".join(day.isoformat() for day in settings.holidays) or "none", "Days on which nobody is in"),
+        ("service_level_s", f"{settings.service_level_s:g} s", "T: answered within this time is in time"),
+        ("service_level_goal", f"{settings.service_level_goal:.0%}", "The goal that service level is held against"),
+        ("service_level_formula", settings.service_level_formula, "Which of the five formulas is meant"),
+        ("short_abandon_s", f"{settings.short_abandon_s:g} s", "S: who leaves before this is in no rate"),
+        ("callback_days", f"{settings.callback_days} days", "A missed caller reached within this time is recovered"),
+        ("repeat_days", f"{settings.repeat_days} days", "Who calls again within this time is a repeat caller"),
+    ]
+    for name in settings.queues:
+        own = settings.queues[name]
+        said += [
+            (f'queues."{name}".{key}', str(value), "For this queue alone")
+            for key in own.__struct_fields__
+            if (value := getattr(own, key)) is not None
+        ]
+    return said
+
+
 def period_words(choice: Choice, *, today: date, first_weekday: int) -> str:
     """`Last 7 days: Wed 18 – Tue 24 Nov 2026`."""
     days = days_of(choice, today=today, first_weekday=first_weekday)
@@ -262,7 +294,10 @@ def form(choice: Choice, *, options: Options, settings: Reports, today: date, us
     stem = f"filters-{hash(choice)}"
     days = days_of(choice, today=today, first_weekday=settings.first_weekday)
     zone = choice.time_zone or settings.time_zone
-    with st.form(stem, border=False, enter_to_submit=True), st.container(horizontal=True, vertical_alignment="bottom", key="filter-bar"):
+    with (
+        st.form(stem, border=False, enter_to_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="filter-bar"),
+    ):
         period = st.selectbox("Period", list(PERIODS), index=list(PERIODS).index(choice.period), format_func=PERIODS.__getitem__, width=150)
         dates = st.date_input(
             "Days", value=days or (), width=215, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."

@@ -15,12 +15,12 @@ import polars as pl
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.charts import NOTHING, count, duration, instant, interval_labels, number, percent, plain, short
+from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
 from app.filters import Choice, chips, narrowing_of, period_words
 from app.warehouse import Version, Warehouse
 from ingest.config import Config
-from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report, ask, ask_usual
+from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, ResultColumn, ask, ask_usual
 
 ROWS_ON_SCREEN: Final = 100
 TALLEST: Final = 470
@@ -230,7 +230,7 @@ class Page:
 
     def table(
         self,
-        report: str,
+        report: str | tuple[str, ...],
         frame: pl.DataFrame,
         cells: Mapping[str, Cell | str],
         *,
@@ -238,23 +238,25 @@ class Page:
         whole: Callable[[], pl.DataFrame] | None = None,
         rows: int | None = None,
         files: bool = True,
-        columns: Mapping[str, Any] | None = None,
-        most: int | None = None,
+        reaches: Mapping[str, str] | None = None,
     ) -> None:
         """A table with its files: `cells` are the columns on screen, by name of the report's column, in order.
 
         `frame` is what is shown, `whole` gives all rows for the files (else the frame itself), `rows` says how many those are.
-        A click on a cell that leads somewhere goes there. `columns`: how the grid draws some of them.
+        A click on a cell that leads somewhere goes there. Several reports: their columns stand side by side in the frame.
+        `reaches`: a share and the column of its goal; what falls short is marked, in words and in colour.
         """
+        reports = (report,) if isinstance(report, str) else report
+        declared = {column.name: column for asked in reports for column in REPORTS[asked].columns}
         looks = {column: Cell(look) if isinstance(look, str) else look for column, look in cells.items()}
-        drawn = [_column(REPORTS[report], column, look.label) for column, look in looks.items()]
+        drawn = [_column(declared[column], look.label) for column, look in looks.items()]
         leads = any(look.to for look in looks.values())
-        shown = frame.head(most or ROWS_ON_SCREEN)
+        shown = frame.head(ROWS_ON_SCREEN)
         event = st.dataframe(
-            _styled(shown, drawn, self.time_zone),
+            _styled(shown, drawn, self.time_zone, {looks[share].label: shown[goal].to_list() for share, goal in (reaches or {}).items()}),
             hide_index=True,
             placeholder=NOTHING,
-            column_config={**_column_config(drawn, REPORTS[report], self.time_zone), **(columns or {})},
+            column_config=_column_config(drawn, declared, self.time_zone),
             on_select="rerun" if leads else "ignore",
             selection_mode="single-cell" if leads else "multi-row",
             height="content" if shown.height <= 12 else TALLEST,
@@ -264,7 +266,9 @@ class Page:
         if leads:
             self._follow(event, shown, looks, drawn)
         if files:
-            self._files(report, frame, drawn, name=name, whole=whole, rows=frame.height if rows is None else rows, shown=shown.height)
+            self._files(
+                reports[0], frame, drawn, declared, name=name, whole=whole, rows=frame.height if rows is None else rows, shown=shown.height
+            )
 
     def made_table(self, frame: pl.DataFrame, headings: Mapping[str, str], *, name: str) -> None:
         """A small table that is made of answers rather than being one; its columns show as their types say."""
@@ -272,6 +276,11 @@ class Page:
         st.dataframe(
             _styled(frame, drawn, self.time_zone), hide_index=True, placeholder=NOTHING, height="content", key=f"made-{name}", alt=name
         )
+
+    def made_rows(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str) -> None:
+        """Words in a table."""
+        table = pl.DataFrame(rows, schema=dict.fromkeys(headings, pl.String()), orient="row")
+        st.dataframe(table.to_pandas(), hide_index=True, height="content" if table.height <= 16 else TALLEST, key=f"made-{name}", alt=name)
 
     def facts(self, row: Mapping[str, Any], meanings: Mapping[str, str], *, name: str) -> None:
         """One row, turned on its side: each column with its value and what it means."""
@@ -303,6 +312,7 @@ class Page:
         report: str,
         frame: pl.DataFrame,
         drawn: Sequence[Column],
+        declared: Mapping[str, ResultColumn],
         *,
         name: str,
         whole: Callable[[], pl.DataFrame] | None,
@@ -310,8 +320,7 @@ class Page:
         shown: int,
     ) -> None:
         """The line under a table: how many rows, all of them as files, the `?`."""
-        known = {column.name: column.meaning for column in REPORTS[report].columns}
-        meanings = {column.label: known.get(column.name, "") for column in drawn}
+        meanings = {column.label: declared[column.name].meaning for column in drawn}
         context = Context(f"{self.title}: {name}", self.said, self.time_zone, self.as_of, meanings)
         formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
@@ -369,9 +378,9 @@ def _describe(metric: Metric) -> None:
     st.caption(f"grain: {plain(metric.grain)} · unit: {plain(metric.unit)} · from: {plain(metric.source)}")
 
 
-def _column(report: Report, name: str, label: str) -> Column:
+def _column(declared: ResultColumn, label: str) -> Column:
     """A column as the report declares it, under the page's heading."""
-    declared = next(column for column in report.columns if column.name == name)
+    name = declared.name
     match declared.unit, declared.type:
         case "ms", _:
             return Column(name, label, "duration")
@@ -404,10 +413,11 @@ def _said(column: str, value: Any, time_zone: str) -> str:
     return duration(value) if column.endswith("_ms") else str(value)
 
 
+_MET: Final = {True: "font-weight: 600", False: f"font-weight: 600; color: {VERMILION}; text-decoration: underline"}
 _WORDS: Final[Mapping[str, Callable[[Any], str]]] = {"duration": duration, "share": percent, "count": count, "number": number}
 
 
-def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str) -> Any:
+def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str, goals: Mapping[str, Sequence[float | None]] | None = None) -> Any:
     """The frame as the grid shows it: values stay values, so that a click on a heading sorts by them; durations read as words."""
     shown: list[pl.Expr] = []
     for column in drawn:
@@ -424,14 +434,23 @@ def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str) -> Any
         shown.append(value.alias(column.label))
     table = frame.select(shown).to_pandas()
     formats = {column.label: _WORDS[column.kind] for column in drawn if column.kind in _WORDS}
-    return table.style.format(formats, na_rep=NOTHING) if formats else table
+    if not formats:
+        return table
+    styled = table.style.format(formats, na_rep=NOTHING)
+    for label, goal in (goals or {}).items():
+        met = [
+            None if share is None or least is None or share != share else share >= least
+            for share, least in zip(table[label], goal, strict=True)
+        ]
+        styled = styled.format({label: lambda share: f"{percent(share)}"}, na_rep=NOTHING)
+        styled = styled.apply(lambda _, met=met: [_MET.get(reached, "") for reached in met], subset=[label])
+    return styled
 
 
-def _column_config(drawn: Sequence[Column], report: Report, time_zone: str) -> dict[str, Any]:
-    meanings = {column.name: column.meaning for column in report.columns}
+def _column_config(drawn: Sequence[Column], declared: Mapping[str, ResultColumn], time_zone: str) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for column in drawn:
-        about = plain(meanings.get(column.name, ""))
+        about = plain(declared[column.name].meaning)
         match column.kind:
             case "instant":
                 config[column.label] = st.column_config.DatetimeColumn(help=about, format="YYYY-MM-DD HH:mm:ss", timezone=time_zone)

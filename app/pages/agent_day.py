@@ -1,3 +1,75 @@
-from app.shell import open_page
+"""What was this person doing, and when?"""
 
-open_page("T", "q")
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+import streamlit as st
+
+from app.charts import DAY, count, day_lanes, duration, lanes, short, totals_of_day
+from app.filters import day_filters
+from app.page import Cell
+from app.shell import heading, not_subscribed, nothing, open_page
+
+page = open_page("Agent day", "What was this person doing, and when?", uses=frozenset(), needs_calls=False)
+if not page.names:
+    nothing("No person is known yet: people become known by the calls that they take or make.")
+    st.stop()
+
+agents = sorted(page.names, key=lambda agent: page.names[agent].casefold())
+asked = st.query_params.get("agent") or (page.choice.agents[0] if page.choice.agents else agents[0])
+if asked not in agents:
+    agents = [asked, *agents]
+said = st.query_params.get("day", "")
+today = page.as_of.astimezone(page.filters.zone).date()
+try:
+    wanted = date.fromisoformat(said)
+except ValueError:
+    wanted = today
+with st.container(horizontal=True, vertical_alignment="bottom", key="which"):
+    agent = st.selectbox(
+        "Person",
+        agents,
+        index=agents.index(asked),
+        format_func=lambda key: short(page.names.get(key, key), limit=60),
+        width=320,
+        key=f"who-{asked}",
+    )
+    day = st.date_input("Day", value=wanted, width=170, format="YYYY-MM-DD", key=f"day-{wanted}")
+if (agent, day) != (asked, wanted) or "day" not in st.query_params:
+    st.query_params["agent"], st.query_params["day"] = agent, day.isoformat()
+
+filters = day_filters(page.filters, day=day, agent=agent, as_of=page.as_of)
+presence, calls = page.ask("agent_presence", filters), page.ask("agent_calls", filters)
+times = totals_of_day(presence, calls, filters.start, filters.end)
+with st.grid(min_column_width=150, gap="small"):
+    for label, value in times.items():
+        st.metric(label, value, border=True)
+
+heading("The day", note=f"Status above, phone and calls below it, on the wall clock of {page.time_zone}.")
+blocks = day_lanes(presence, calls, as_of=page.as_of)
+if blocks.height:
+    page.chart(
+        lanes(blocks, colours=DAY, time_zone=page.time_zone, lane_order=["Status", "Phone", "Calls"], height_of_lane=60, span=(filters.start, filters.end)),
+        report="agent_presence", key="day", alt="Status, phone and calls of the day",
+    )  # fmt: skip
+else:
+    nothing("Nothing is known of this person on this day.")
+if "presence" not in page.feeds:
+    not_subscribed("Presence", "Status and phone", "presence:user and presence:telephony")
+
+heading("Calls", note="Each part of a call that rang here, and each call made. Click one for its journey.")
+if calls.height:
+    page.table("agent_calls", calls, {
+        name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]})) for name, label in {
+            "started_at": "Began", "role": "Role", "direction": "Direction", "other_name": "With", "other_phone": "Number", "queue_name": "Queue",
+            "answered": "Answered", "ring_ms": "Ring", "talk_ms": "Talk", "hold_ms": "Hold", "ended_at": "Ended",
+        }.items()
+    }, name="calls of the day")  # fmt: skip
+else:
+    nothing("No calls on this day.")
+if presence.height:
+    with st.expander(f"All {count(presence.height)} intervals of presence"):
+        page.table("agent_presence", presence, {
+            "kind": "Kind", "status": "Status", "started_at": "From", "ended_at": "Until", "duration_ms": "Length", "message": "Message", "goes_on": "Goes on",
+        }, name="presence")  # fmt: skip

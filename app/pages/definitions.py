@@ -1,3 +1,40 @@
-from app.shell import open_page
+"""What do the words mean, and which settings are in force?"""
 
-open_page("T", "q")
+import streamlit as st
+
+from app.charts import plain
+from app.filters import settings_rows
+from app.shell import heading, open_page
+from transforms.reports.catalog import METRICS, REPORTS
+
+page = open_page("Definitions", "What do the words mean, and which settings are in force?", uses=frozenset(), needs_calls=False)
+
+heading(
+    "Settings in force",
+    note=f"`[reports]` of {plain(page.config.where)}. A changed setting counts at once, for the past too: it is applied when a page asks, and changes no table.",
+)
+page.made_rows(("Key", "Value", "What it does"), settings_rows(page.config.reports), name="settings")
+
+heading("Metrics", note="Each formula once: a macro in the warehouse, which pages, files and your own SQL share.")
+sought = st.text_input("Look for", placeholder="a word of a metric's name or formula", width=360).casefold()
+found = [metric for metric in METRICS.values() if sought in f"{metric.label} {metric.formula} {metric.source}".casefold()]
+page.made_rows(
+    ("Metric", "Formula", "Grain", "Unit", "From"),
+    [(metric.label, metric.formula, metric.grain, metric.unit, metric.source) for metric in found],
+    name="metrics",
+)
+with st.expander("The macros as SQL"):
+    st.code("\n\n".join(f"-- {metric.label}\n{metric.sql}" for metric in found) or "-- none", language="sql")
+
+heading("Reports", note="Each table and picture of these pages is one of these questions.")
+page.made_rows(
+    ("Report", "Question", "One row is"), [(report.name, report.question, report.grain) for report in REPORTS.values()], name="reports"
+)
+
+heading("What these numbers cannot say", note="Not in the phone system's events, so on no page:")
+st.markdown(
+    "- work after a call, and so handling time with it; adherence and shrinkage, without a roster\n"
+    "- whether a caller's matter was settled at once: “no repeat within the window” is shown under its own name\n"
+    "- consultation calls, which have a call id of their own; the path through an announcement; the position in a queue\n"
+    "- why a queue overflowed; satisfaction; cost; post-dial delay; log-in and pause codes"
+)

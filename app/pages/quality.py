@@ -1,3 +1,150 @@
-from app.shell import open_page
+"""Can I trust these numbers?"""
 
-open_page("T", "q")
+import polars as pl
+import streamlit as st
+
+from app.charts import BLUE, GREY, VERMILION, count, flow, lines, percent, scatter
+from app.page import Cell
+from app.shell import heading, not_subscribed, nothing, open_page
+
+page = open_page("Data quality", "Can I trust these numbers?", uses=frozenset({"companies"}), needs_calls=False)
+now = page.one("quality")
+
+with st.grid(4, min_column_width=165, gap="small"):
+    page.tile(
+        "Events", count(now["events"]), report="quality", note=f"{count(now['duplicates'])} more deliveries were repeats, counted once"
+    )
+    page.tile(
+        "Ends that never came", count(now["lost"]), report="quality", metric="is_lost",
+        link=("calls", {"figure": "lost"}), link_text=f"{count(now['lost'])} lost calls", note="in no rate, never summed as talk",
+    )  # fmt: skip
+    page.tile("Starts that never came", count(now["without_start"]), report="quality", note=f"of {count(now['calls'])} calls")
+    page.tile(
+        "Late events",
+        count(now["late_events"]),
+        report="quality",
+        note=f"after the end, in {count(now['with_late_events'])} calls; they change nothing",
+    )
+    page.tile(
+        "Picked up by no person", count(now["picked_up"]), report="quality", metric="is_picked_up",
+        link=("calls", {"figure": "picked_up"}), link_text=f"{count(now['picked_up'])} calls", note="a queue or a machine: not answered",
+    )  # fmt: skip
+    page.tile(
+        "Caller left, outcome differs", count(now["otherwise_abandoned"]), report="quality", metric="is_otherwise_abandoned",
+        link=("calls", {"figure": "otherwise_abandoned"}), link_text=f"{count(now['otherwise_abandoned'])} calls", note="counted as abandoned all the same",
+    )  # fmt: skip
+    page.tile(
+        "Unknown values",
+        count(now["unknown_causes"]),
+        report="quality",
+        note=f"end causes; and {count(now['unknown_ended_by'])} calls ended by somebody unknown",
+    )
+    page.tile(
+        "Kept, but unusable",
+        count(now["quarantined"]),
+        report="quality",
+        note=f"in quarantine; {count(now['rejected'])} requests were refused",
+    )
+
+heading(
+    "The flow of events",
+    note="Events of the calls that began in each interval, beside the usual of the same hour of the week. A hole in business hours is a feed that stood still.",
+)
+stream = page.ask("quality_flow")
+if stream["events"].sum():
+    page.chart(
+        flow(stream.with_columns(label=pl.Series(page.labels(stream))), x="label", now="events", usual="usual_events"),
+        report="quality_flow",
+        key="flow",
+        alt="Events over the period beside the usual",
+    )
+else:
+    nothing("No events in this period.")
+
+left, right = st.columns(2, gap="medium")
+with left:
+    heading("Sources", note="Events received within seven days before the build.")
+    sources = page.ask("quality_sources")
+    if sources.height:
+        page.table(
+            "quality_sources",
+            sources,
+            {"source": "Source", "events": "Events", "last_at": "Last", "delay_p50_ms": "Median delay", "delay_p90_ms": "90 % delay"},
+            name="sources",
+        )
+    else:
+        nothing("Nothing was received in the seven days before the build.")
+    heading("In quarantine", note="Verified but unusable, or unsigned in SQS: kept, and looked at with `ingest quarantine show ID`.")
+    kept = page.ask("quality_quarantine")
+    if kept.height:
+        page.table("quality_quarantine", kept, {
+            "source": "Source", "transport": "Transport", "reason": "Reason", "deliveries": "Deliveries", "last_at": "Last", "last_id": "Last id", "detail": "Detail",
+        }, name="quarantine")  # fmt: skip
+    else:
+        nothing("Nothing is in quarantine.")
+    heading("Refused", note="Webhook requests without a right signature, or too large: counted, never stored.")
+    refused = page.ask("quality_rejections")
+    if refused.height:
+        page.table(
+            "quality_rejections",
+            refused,
+            {"source": "Source", "reason": "Reason", "day": "Day (UTC)", "requests": "Requests"},
+            name="refused",
+        )
+    else:
+        nothing("No request was refused.")
+with right:
+    heading("Statuses that the list of phases lacks", note="They count as other time. Give them a phase with `[transforms] call_phases`.")
+    statuses = page.ask("quality_statuses")
+    if statuses.height:
+        page.table(
+            "quality_statuses", statuses, {"status": "Status", "events": "Events", "calls": "Calls", "last_at": "Last"}, name="statuses"
+        )
+    else:
+        nothing("Every status is known.")
+    heading("Unknown sides", note="Values of endBy beside caller, callee and system; empty: none was sent.")
+    sides = page.ask("quality_sides")
+    if sides.height:
+        page.table("quality_sides", sides, {
+            "ended_by": "Ended by", "calls": Cell("Calls", lambda row: ("calls", {"ended_by": row["ended_by"], "figure": "ended"})),
+        }, name="sides")  # fmt: skip
+    else:
+        nothing("Every call that has ended says who ended it.")
+    heading("Types that no table is made of", note="Kept in the landing zone.")
+    types = page.ask("quality_types")
+    if types.height:
+        page.table("quality_types", types, {"event_type": "Type", "events": "Events"}, name="types")
+    else:
+        nothing("Every type of event is used.")
+
+heading("The vendor's figures beside ours", note="Calls that have both: ours from the call's events, theirs from call:completed.")
+if "vendor" not in page.feeds:
+    not_subscribed("The vendor's own account", "A check of our figures against theirs", "call:completed")
+else:
+    both = page.one("reconciliation")
+    differing = page.ask("reconciliation_calls")
+    if differing.height:
+        st.markdown(
+            f"**{percent(both['agreement'])}** of {count(both['calls'])} calls agree in length, talk, hold and wait within a second."
+        )
+        page.chart(
+            scatter(differing, x="vendor_talk_ms", y="talk_ms", x_title="their talk, seconds", y_title="our talk, seconds"),
+            report="reconciliation_calls",
+            key="vendor",
+            alt="Our talk against the vendor's",
+        )
+        page.table("reconciliation_calls", differing, {
+            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]})) for name, label in {
+                "started_at": "Start", "talk_ms": "Our talk", "vendor_talk_ms": "Their talk", "talk_difference_ms": "Difference", "wait_ms": "Our wait",
+                "vendor_wait_ms": "Their wait", "hold_ms": "Our hold", "vendor_hold_ms": "Their hold", "duration_ms": "Our length", "vendor_duration_ms": "Their length",
+                "agrees": "Agree", "call_id": "Call id",
+            }.items()
+        }, name="vendor")  # fmt: skip
+    else:
+        nothing("No call of this period has both.")
+
+heading("Builds")
+page.table("quality_builds", page.ask("quality_builds"), {
+    "started_at": "Began", "finished_at": "Complete", "as_of": "As of", "mode": "Mode", "engine": "Engine", "files": "Parts", "events": "Deliveries",
+    "calls_changed": "Calls", "build_id": "Build",
+}, name="builds")  # fmt: skip
