@@ -9,11 +9,14 @@ wall clock of that zone, in ms as if it were UTC, on a scale of type `utc`; tool
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import altair as alt
 import polars as pl
+
+Drawing: TypeAlias = Any
+"""A chart of altair, whose layers are typed more loosely than they behave."""
 
 NOTHING: Final = "–"
 
@@ -50,8 +53,8 @@ def duration(ms: float | None) -> str:
     """ms → `4m 05s`, `12s`, `1h 02m 05s`; nothing → `–`."""
     if ms is None or ms != ms:
         return NOTHING
-    sign = "−" if ms < 0 else ""
     seconds = int(abs(ms) / 1000 + 0.5)
+    sign = "−" if ms < 0 and seconds else ""
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:
@@ -250,14 +253,14 @@ def _day_block(lane: str, kind: str, start: datetime, end: datetime, tip: str, k
     return {"lane": lane, "kind": kind, "from_at": start, "until_at": end, "text": "", "tip": f"{tip} ({duration(length)})", "key": key}
 
 
-def totals_of_day(presence: pl.DataFrame, calls: pl.DataFrame, start: datetime, end: datetime) -> dict[str, str]:
+def totals_of_day(presence: pl.DataFrame, calls: pl.DataFrame, span: tuple[datetime, datetime]) -> dict[str, str]:
     """How long a person was available, away and in calls, and how much of the period nothing is known of."""
 
     def spent(kind: str, *statuses: str) -> int:
         return int(presence.filter(pl.col("kind") == kind, pl.col("status").is_in(statuses))["duration_ms"].sum())
 
     known = int(presence.filter(pl.col("kind") == "user")["duration_ms"].sum())
-    whole = round((end - start).total_seconds() * 1000)
+    whole = round((span[1] - span[0]).total_seconds() * 1000)
     in_calls = int(calls.select(pl.col("talk_ms").fill_null(0).sum() + pl.col("hold_ms").fill_null(0).sum()).item() or 0)
     return {
         "In calls": duration(in_calls),
@@ -282,7 +285,7 @@ def stacked_bars(
     y_title: str = "calls",
     height: int = 280,
     name: str | None = None,
-) -> alt.LayerChart | alt.Chart:
+) -> Drawing:
     """Bars of counts, one for each `x` (text, in the frame's order), stacked by `series` in the order of `colours`."""
     order = list(frame[x].unique(maintain_order=True))
     present = _present(frame, series, colours)
@@ -323,7 +326,7 @@ def columns(
     colour: str = BLUE,
     height: int = 240,
     name: str | None = None,
-) -> alt.Chart:
+) -> Drawing:
     """Plain columns, in the frame's order."""
     rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y))
     chart = (
@@ -352,7 +355,7 @@ def bars(
     x_title: str = "calls",
     colour: str = BLUE,
     name: str | None = None,
-) -> alt.LayerChart:
+) -> Drawing:
     """Horizontal bars with their figure beside them, in the frame's order. `coloured`: a colour for each label."""
     said = pl.col(value).map_elements(count, return_dtype=pl.String)
     if share is not None:
@@ -390,7 +393,7 @@ def stacked_rows(
     x_title: str,
     key: str | None = None,
     name: str | None = None,
-) -> alt.Chart:
+) -> Drawing:
     """Horizontal bars stacked by `series`, in the order of `colours`; labels in the frame's order. `key`: what a click gives."""
     ranks = {word: place for place, word in enumerate(colours)}
     rows = frame.select(
@@ -417,7 +420,7 @@ def stacked_rows(
     return _sized(chart, max(140, 26 * len(order) + 90))
 
 
-def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str, end: str) -> alt.LayerChart:
+def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str, end: str) -> Drawing:
     """For each label a bar from low to high, a mark at the middle, a thin line on to the end; values in ms, shown in minutes."""
     rows = frame.select(
         label=pl.col(label).map_elements(lambda text: short(text, limit=30), return_dtype=pl.String),
@@ -440,7 +443,7 @@ def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str,
     return _sized(thin + bar + mark, max(140, 26 * len(order) + 60))
 
 
-def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> alt.LayerChart:
+def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> Drawing:
     """Columns of events with the usual as a dashed line over them."""
     rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual))
     base = alt.Chart(_values(rows)).encode(
@@ -467,7 +470,7 @@ def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> alt.LayerChart
 
 def line_in_band(
     frame: pl.DataFrame, *, x: str, now: str, usual: str, low: str, high: str, now_title: str, usual_title: str, y_title: str = "calls"
-) -> alt.LayerChart:
+) -> Drawing:
     """Now as a solid line, the usual as a dashed one inside its band; told apart by dash and width, not by colour alone."""
     rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual), low=pl.col(low), high=pl.col(high))
     order = rows["x"].to_list()
@@ -506,7 +509,7 @@ def lines(
     x_title: str = "",
     share: bool = False,
     height: int = 260,
-) -> alt.LayerChart:
+) -> Drawing:
     """Lines over ordered text, each series with its own dash and point shape; `goal` is a labelled rule."""
     rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y), series=pl.col(series).cast(pl.String) if series else pl.lit(""))
     order = list(rows["x"].unique(maintain_order=True))
@@ -535,7 +538,7 @@ def lines(
         base = base.encode(color=alt.value(BLUE))
     if goal is None:
         return _sized(alt.layer(base), height)
-    mark = alt.Chart(alt.Data(values=[{"goal": goal, "text": goal_text}]))
+    mark = alt.Chart(alt.InlineData(values=[{"goal": goal, "text": goal_text}]))
     rule = mark.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, color=VERMILION).encode(y="goal:Q")
     label = mark.mark_text(align="left", baseline="bottom", dx=4, dy=-3, color=VERMILION, fontSize=12).encode(
         y="goal:Q", x=alt.value(0), text="text:N"
@@ -555,18 +558,18 @@ def heatmap(
     figures: bool = False,
     height: int = 250,
     name: str | None = None,
-) -> alt.LayerChart:
+) -> Drawing:
     """A grid of shades with the figure in the tooltip, or in each cell too; x and y are text in the frame's order."""
     rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y).cast(pl.String), value=pl.col(value))
     xs, ys = list(rows["x"].unique(maintain_order=True)), list(rows["y"].unique(maintain_order=True))
-    top = rows["value"].max()
+    top = _room(rows["value"]) / 1.25
     base = alt.Chart(_values(rows)).encode(
         x=alt.X("x:O", sort=xs, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False, domain=False)),
         y=alt.Y("y:O", sort=ys, title=y_title or None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)),
     )
     cells = base.mark_rect(cornerRadius=2).encode(
         # from almost nothing to the full colour, by opacity: so it holds on a white and on a dark ground
-        opacity=alt.Opacity("value:Q", scale=alt.Scale(domain=[0, top or 1], range=[0.06, 1]), legend=None),
+        opacity=alt.Opacity("value:Q", scale=alt.Scale(domain=[0, top], range=[0.06, 1]), legend=None),
         color=alt.value(BLUE),
         tooltip=[
             alt.Tooltip("y:N", title=y_title or "row"),
@@ -591,7 +594,7 @@ def lanes(
     name: str | None = None,
     x_title: str = "",
     span: tuple[datetime, datetime] | None = None,
-) -> alt.LayerChart:
+) -> Drawing:
     """Horizontal blocks: lane (text), kind (text, coloured), text, tip, key, and from_at/until_at (UTC) or from_ms/until_ms.
 
     With instants the axis is the wall clock of `time_zone`; with ms it is the time since the beginning.
@@ -601,9 +604,9 @@ def lanes(
         frame = frame.with_columns(
             from_ms=wall_clock_ms(pl.col("from_at"), time_zone), until_ms=wall_clock_ms(pl.col("until_at"), time_zone)
         )
-        domain = alt.Undefined
+        domain: Any = alt.Undefined
         if span is not None:
-            domain = pl.DataFrame({"at": list(span)}).select(wall_clock_ms(pl.col("at"), time_zone)).to_series().to_list()
+            domain = pl.DataFrame({"at": [span[0], span[1]]}).select(wall_clock_ms(pl.col("at"), time_zone)).to_series().to_list()
         axis = alt.X(
             "from_ms:T",
             title=x_title or None,
@@ -642,10 +645,10 @@ def lanes(
     return _sized(block + text, max(100, height_of_lane * len(ordered) + 70))
 
 
-def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) -> alt.LayerChart:
+def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) -> Drawing:
     """Points and the line on which both agree; values in ms, shown in seconds."""
     rows = frame.select(x=pl.col(x) / 1000, y=pl.col(y) / 1000).drop_nulls()
-    top = max([value for value in (rows["x"].max(), rows["y"].max()) if isinstance(value, int | float)], default=1.0)
+    top = max(_room(rows["x"]), _room(rows["y"]))
     points = (
         alt.Chart(_values(rows))
         .mark_point(filled=True, size=36, opacity=0.55, color=BLUE)
@@ -656,7 +659,7 @@ def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) 
         )
     )
     line = (
-        alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": top, "y": top}]))
+        alt.Chart(alt.InlineData(values=[{"x": at, "y": at} for at in (0.0, top)]))
         .mark_line(strokeDash=[4, 4], color=GREY)
         .encode(x="x:Q", y="y:Q")
     )
@@ -687,9 +690,9 @@ def _room(values: pl.Series) -> float:
     return float(top) * 1.25 if isinstance(top, int | float) and top else 1.0
 
 
-def _values(rows: pl.DataFrame) -> alt.Data:
-    return alt.Data(values=rows.to_dicts())
+def _values(rows: pl.DataFrame) -> Any:
+    return alt.InlineData(values=rows.to_dicts())
 
 
-def _sized(chart: Any, height: int) -> Any:
+def _sized(chart: Drawing, height: int) -> Drawing:
     return chart.properties(width="container", height=height).configure_view(strokeOpacity=0)

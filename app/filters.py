@@ -107,10 +107,10 @@ class Choice:
         compare = _only(query, "compare")
         zone = _only(query, "tz")
         return cls(
-            period=period if period in PERIODS and (period != "custom" or first) else DEFAULT_PERIOD,
+            period=period if period is not None and period in PERIODS and (period != "custom" or first) else DEFAULT_PERIOD,
             first=first,
             last=last,
-            compare=compare if compare in COMPARISONS else "previous",
+            compare=next((known for known in COMPARISONS if known == compare), "previous"),
             time_zone=zone if zone in available_timezones() else None,
             in_hours_only=_only(query, "in_hours") == "1",
             **{field: _many(query, name) for name, field in _LISTS.items()},
@@ -221,11 +221,10 @@ def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters
     )
 
 
-def day_filters(filters: Filters, *, day: date, agent: str, as_of: datetime) -> Filters:
-    """One local day of one person; of today only what is known."""
-    zone = filters.zone
+def span_of(day: date, *, zone: ZoneInfo, as_of: datetime) -> tuple[datetime, datetime]:
+    """A local day from its beginning to its end, of the day that is not over to the as-of time."""
     start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)
-    return Filters(settings=filters.settings, start=start, end=min(end, as_of) if start < as_of else end, agents=(agent,))
+    return start, min(end, as_of) if start < as_of else end
 
 
 def settings_rows(settings: Reports) -> list[tuple[str, str, str]]:
@@ -300,7 +299,7 @@ def form(choice: Choice, *, options: Options, settings: Reports, today: date, us
     ):
         period = st.selectbox("Period", list(PERIODS), index=list(PERIODS).index(choice.period), format_func=PERIODS.__getitem__, width=150)
         dates = st.date_input(
-            "Days", value=days or (), width=215, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."
+            "Days", value=list(days or ()), width=215, format="YYYY-MM-DD", help="Other days than the period's count as “From … to …”."
         )
         chosen: dict[str, tuple[str, ...]] = {}
         if "directions" in uses:

@@ -20,7 +20,9 @@ from app.export import MEDIA_TYPES, Column, Context, Format, exported
 from app.filters import Choice, chips, narrowing_of, period_words
 from app.warehouse import Version, Warehouse
 from ingest.config import Config
+from ingest.errors import CallfactsError
 from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, ResultColumn, ask, ask_usual
+from transforms.reports.payload import Payload, payload
 
 ROWS_ON_SCREEN: Final = 100
 TALLEST: Final = 470
@@ -324,7 +326,12 @@ class Page:
         context = Context(f"{self.title}: {name}", self.said, self.time_zone, self.as_of, meanings)
         formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
-            st.caption(f"{count(rows)} rows" if shown == rows else f"{count(shown)} of {count(rows)} rows; files hold all", width="content")
+            st.caption(
+                f"{count(rows)} {'row' if rows == 1 else 'rows'}"
+                if shown == rows
+                else f"{count(shown)} of {count(rows)} rows; files hold all",
+                width="content",
+            )
             for file_format, label in formats.items():
                 st.download_button(
                     f"⬇ {label}",
@@ -337,6 +344,13 @@ class Page:
                     help=f"All {count(rows)} rows, times in {plain(self.time_zone)}",
                 )
             self.explain(report)
+
+    def payload(self, writer: str, seq: int) -> Payload | str:
+        """A delivery's signed body from the landing zone, or why it is not to be had."""
+        try:
+            return payload(self.config, writer, seq)
+        except CallfactsError as error:
+            return str(error)
 
     def every(self, report: str, filters: Filters | None = None) -> pl.DataFrame:
         """All rows of a list, for a file: asked when the file is wanted, and not kept."""
@@ -394,7 +408,7 @@ def _column(declared: ResultColumn, label: str) -> Column:
             return Column(name, label, "flag")
         case _, "TIMESTAMPTZ":
             return Column(name, label, "instant")
-        case _, "DATE" | "TIMESTAMP":
+        case _, "DATE":
             return Column(name, label, "date")
         case _, "VARCHAR[]":
             return Column(name, label, "list")
@@ -414,7 +428,7 @@ def _said(column: str, value: Any, time_zone: str) -> str:
 
 
 _MET: Final = {True: "font-weight: 600", False: f"font-weight: 600; color: {VERMILION}; text-decoration: underline"}
-_WORDS: Final[Mapping[str, Callable[[Any], str]]] = {"duration": duration, "share": percent, "count": count, "number": number}
+_WORDS: Final[Mapping[str, Any]] = {"duration": duration, "share": percent, "count": count, "number": number}
 
 
 def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str, goals: Mapping[str, Sequence[float | None]] | None = None) -> Any:
@@ -442,7 +456,6 @@ def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str, goals:
             None if share is None or least is None or share != share else share >= least
             for share, least in zip(table[label], goal, strict=True)
         ]
-        styled = styled.format({label: lambda share: f"{percent(share)}"}, na_rep=NOTHING)
         styled = styled.apply(lambda _, met=met: [_MET.get(reached, "") for reached in met], subset=[label])
     return styled
 
@@ -454,6 +467,8 @@ def _column_config(drawn: Sequence[Column], declared: Mapping[str, ResultColumn]
         match column.kind:
             case "instant":
                 config[column.label] = st.column_config.DatetimeColumn(help=about, format="YYYY-MM-DD HH:mm:ss", timezone=time_zone)
+            case "date":
+                config[column.label] = st.column_config.DateColumn(help=about, format="YYYY-MM-DD")
             case "count" | "duration" | "share" | "number":
                 config[column.label] = st.column_config.NumberColumn(help=about, alignment="right")
             case _:

@@ -32,10 +32,11 @@ OLD_AFTER: Final = timedelta(minutes=60)
 _REMEMBERED: Final = "callfacts-choice"
 
 
-def open_page(title: str, question: str, *, uses: frozenset[str] = ALL_FILTERS, needs_calls: bool = True) -> Page:
+def open_page(title: str, question: str, *, uses: frozenset[str] | None = ALL_FILTERS, needs_calls: bool = True) -> Page:
     """The page's head, and what it needs to go on; where there is nothing to show, the reason, and the page ends here.
 
-    `uses`: the filters that the page heeds. `needs_calls`: whether it has nothing to say about a period without calls.
+    `uses`: the filters that the page heeds; None: none at all, not even the period. `needs_calls`: whether it has nothing to
+    say about a period without calls.
     """
     _at_home()
     st.html(Path(__file__).with_name("theme.css"))
@@ -47,7 +48,8 @@ def open_page(title: str, question: str, *, uses: frozenset[str] = ALL_FILTERS, 
             raise WarehouseMissing(str(warehouse.path))
         page = _page(title, config, warehouse, version)
         _head(page, question)
-        _filter_bar(page, uses)
+        if uses is not None:
+            _filter_bar(page, uses)
         if needs_calls:
             _stop_without_calls(page)
     except WarehouseMissing:

@@ -3,15 +3,14 @@
 from dataclasses import replace
 from datetime import date
 
-import polars as pl
 import streamlit as st
 
-from app.charts import DAY, count, day_lanes, duration, lanes, short, totals_of_day
-from app.filters import day_filters
+from app.charts import DAY, count, day_lanes, lanes, short, totals_of_day
+from app.filters import span_of
 from app.page import Cell
 from app.shell import heading, not_subscribed, nothing, open_page
 
-page = open_page("Agent day", "What was this person doing, and when?", uses=frozenset(), needs_calls=False)
+page = open_page("Agent day", "What was this person doing, and when?", uses=None, needs_calls=False)
 if not page.names:
     nothing("No person is known yet: people become known by the calls that they take or make.")
     st.stop()
@@ -39,9 +38,10 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="which"):
 if (agent, day) != (asked, wanted) or "day" not in st.query_params:
     st.query_params["agent"], st.query_params["day"] = agent, day.isoformat()
 
-filters = day_filters(page.filters, day=day, agent=agent, as_of=page.as_of)
+span = span_of(day, zone=page.filters.zone, as_of=page.as_of)
+filters = replace(page.blank, start=span[0], end=span[1], agents=(agent,))
 presence, calls = page.ask("agent_presence", filters), page.ask("agent_calls", filters)
-times = totals_of_day(presence, calls, filters.start, filters.end)
+times = totals_of_day(presence, calls, span)
 with st.grid(min_column_width=150, gap="small"):
     for label, value in times.items():
         st.metric(label, value, border=True)
@@ -50,9 +50,11 @@ heading("The day", note=f"Status above, phone and calls below it, on the wall cl
 blocks = day_lanes(presence, calls, as_of=page.as_of)
 if blocks.height:
     page.chart(
-        lanes(blocks, colours=DAY, time_zone=page.time_zone, lane_order=["Status", "Phone", "Calls"], height_of_lane=60, span=(filters.start, filters.end)),
-        report="agent_presence", key="day", alt="Status, phone and calls of the day",
-    )  # fmt: skip
+        lanes(blocks, colours=DAY, time_zone=page.time_zone, lane_order=["Status", "Phone", "Calls"], height_of_lane=60, span=span),
+        report="agent_presence",
+        key="day",
+        alt="Status, phone and calls of the day",
+    )
 else:
     nothing("Nothing is known of this person on this day.")
 if "presence" not in page.feeds:
@@ -60,16 +62,42 @@ if "presence" not in page.feeds:
 
 heading("Calls", note="Each part of a call that rang here, and each call made. Click one for its journey.")
 if calls.height:
-    page.table("agent_calls", calls, {
-        name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]})) for name, label in {
-            "started_at": "Began", "role": "Role", "direction": "Direction", "other_name": "With", "other_phone": "Number", "queue_name": "Queue",
-            "answered": "Answered", "ring_ms": "Ring", "talk_ms": "Talk", "hold_ms": "Hold", "ended_at": "Ended",
-        }.items()
-    }, name="calls of the day")  # fmt: skip
+    page.table(
+        "agent_calls",
+        calls,
+        {
+            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+            for name, label in {
+                "started_at": "Began",
+                "role": "Role",
+                "direction": "Direction",
+                "other_name": "With",
+                "other_phone": "Number",
+                "queue_name": "Queue",
+                "answered": "Answered",
+                "ring_ms": "Ring",
+                "talk_ms": "Talk",
+                "hold_ms": "Hold",
+                "ended_at": "Ended",
+            }.items()
+        },
+        name="calls of the day",
+    )
 else:
     nothing("No calls on this day.")
 if presence.height:
     with st.expander(f"All {count(presence.height)} intervals of presence"):
-        page.table("agent_presence", presence, {
-            "kind": "Kind", "status": "Status", "started_at": "From", "ended_at": "Until", "duration_ms": "Length", "message": "Message", "goes_on": "Goes on",
-        }, name="presence")  # fmt: skip
+        page.table(
+            "agent_presence",
+            presence,
+            {
+                "kind": "Kind",
+                "status": "Status",
+                "started_at": "From",
+                "ended_at": "Until",
+                "duration_ms": "Length",
+                "message": "Message",
+                "goes_on": "Goes on",
+            },
+            name="presence",
+        )

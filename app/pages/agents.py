@@ -6,12 +6,12 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, GREY, SLATE, VERMILION, change, count, duration, percent, ranges, stacked_rows, unpivoted
+from app.charts import BLUE, OCHRE, SLATE, VERMILION, change, count, duration, percent, ranges, stacked_rows, unpivoted
 from app.page import Cell, Link
 from app.shell import heading, not_subscribed, nothing, open_page
 
-RESULTS = {"answered": BLUE, "taken by another": SLATE, "caller left": GREY, "lost": VERMILION}
-MOST = 25
+RESULTS = {"answered": BLUE, "taken by another": SLATE, "caller left": OCHRE, "lost": VERMILION}
+MOST = 15
 
 
 def to_offers(figure: str) -> Callable[[Mapping[str, Any]], Link]:
@@ -31,27 +31,46 @@ if not agents.height:
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
-        "Offers", count(total["offers"]), report="agents_total", metric="offer_result", change=change(total["offers"], before.get("offers"), "count"),
-        link=("calls", {"list": "offers", "figure": "offers"}), link_text=f"to {count(total['agents'])} people",
+        "Offers",
+        count(total["offers"]),
+        report="agents_total",
+        metric="offer_result",
+        change=change(total["offers"], before.get("offers"), "count"),
+        link=("calls", {"list": "offers", "figure": "offers"}),
+        link_text=f"to {count(total['agents'])} people",
         note="one call rings several phones: several offers",
-    )  # fmt: skip
+    )
     page.tile(
-        "Answered", percent(total["answer_rate"]), report="agents_total", metric="agent_answer_rate", better="more",
+        "Answered",
+        percent(total["answer_rate"]),
+        report="agents_total",
+        metric="agent_answer_rate",
+        better="more",
         change=change(total["answer_rate"], before.get("answer_rate"), "share"),
-        link=("calls", {"list": "offers", "figure": "answered"}), link_text=f"{count(total['answered'])} offers",
+        link=("calls", {"list": "offers", "figure": "answered"}),
+        link_text=f"{count(total['answered'])} offers",
         note=f"{count(total['taken'])} taken by another",
-    )  # fmt: skip
+    )
     page.tile(
-        "Lost", count(total["lost"]), report="agents_total", metric="offer_result", better="less",
+        "Lost",
+        count(total["lost"]),
+        report="agents_total",
+        metric="offer_result",
+        better="less",
         change=change(total["lost"], before.get("lost"), "count"),
-        link=("calls", {"list": "offers", "figure": "lost"}), link_text=f"{count(total['lost'])} rang out",
+        link=("calls", {"list": "offers", "figure": "lost"}),
+        link_text=f"{count(total['lost'])} rang out",
         note=f"and {count(total['caller_left'])} whose caller hung up: nobody's fault",
-    )  # fmt: skip
+    )
     page.tile(
-        "Average talk", duration(total["average_talk_ms"]), report="agents_total", change=change(total["average_talk_ms"], before.get("average_talk_ms"), "duration"),
-        link=("calls", {"list": "offers", "figure": "answered"}), link_text=f"{duration(total['talk_ms'])} in all",
+        "Average talk",
+        duration(total["average_talk_ms"]),
+        report="agents_total",
+        change=change(total["average_talk_ms"], before.get("average_talk_ms"), "duration"),
+        link=("calls", {"list": "offers", "figure": "answered"}),
+        link_text=f"{duration(total['talk_ms'])} in all",
         note=f"handled in {duration(total['handling_ms'])}, without wrap-up",
-    )  # fmt: skip
+    )
 
 least = st.slider(
     "Only people with at least so many offers",
@@ -70,28 +89,61 @@ heading("What became of the offers", note=f"The {MOST} people with the most offe
 named = ranked.head(MOST).with_columns(who=pl.col("agent").replace_strict(page.names, default=pl.col("agent")))
 picked = page.chart(
     stacked_rows(
-        unpivoted(named, index=["who", "agent"], names=["answered", "taken", "caller_left", "lost"], labels={"taken": "taken by another", "caller_left": "caller left"}),
-        label="who", value="value", series="series", colours=RESULTS, x_title="offers", name="bar", key="agent",
+        unpivoted(
+            named,
+            index=["who", "agent"],
+            names=["answered", "taken", "caller_left", "lost"],
+            labels={"taken": "taken by another", "caller_left": "caller left"},
+        ),
+        label="who",
+        value="value",
+        series="series",
+        colours=RESULTS,
+        x_title="offers",
+        name="bar",
+        key="agent",
     ),
-    report="agents", key="offers", alt="Offers of each person by what became of them", chosen="bar",
-)  # fmt: skip
+    report="agents",
+    key="offers",
+    alt="Offers of each person by what became of them",
+    chosen="bar",
+)
 if picked:
     figure = {"taken by another": "taken", "caller left": "caller_left"}.get(picked["series"], picked["series"])
     page.go(("calls", {"list": "offers", "agent": picked["key"], "figure": figure}))
 
 heading(
     "Each person",
-    note="One row a person, figures of offers: in the period, wherever the call began. Click a figure for its offers, the name for the day.",
+    note="One row a person; figures of offers in the period. Click a figure for its offers, the name for the day.",
 )
 occupied = page.ask("agent_occupancy").select("agent", "ready_ms", "busy_ms", "occupancy")
-page.table(("agents", "agent_occupancy"), ranked.join(occupied, on="agent", how="left", maintain_order="left"), {
-    "name": Cell("Name", to_day), "extension": Cell("Extension", to_day), "department": "Department",
-    "offers": Cell("Offers", to_offers("offers")), "answered": Cell("Answered", to_offers("answered")), "answer_rate": "Answered %",
-    "taken": Cell("Taken by another", to_offers("taken")), "caller_left": Cell("Caller left", to_offers("caller_left")),
-    "lost": Cell("Lost", to_offers("lost")), "talk_ms": "Talk", "average_talk_ms": "Average talk", "hold_ms": "Hold", "handling_ms": "Handling",
-    "transferred": Cell("Transferred", to_offers("transferred")), "outbound": "Calls out", "outbound_reached": "Reached", "outbound_talk_ms": "Talk out",
-    "occupancy": "Occupancy", "ready_ms": "On duty", "company": "Company",
-}, name="people")  # fmt: skip
+page.table(
+    ("agents", "agent_occupancy"),
+    ranked.join(occupied, on="agent", how="left", maintain_order="left"),
+    {
+        "name": Cell("Name", to_day),
+        "extension": Cell("Extension", to_day),
+        "department": "Department",
+        "offers": Cell("Offers", to_offers("offers")),
+        "answered": Cell("Answered", to_offers("answered")),
+        "answer_rate": "Answered %",
+        "taken": Cell("Taken by another", to_offers("taken")),
+        "caller_left": Cell("Caller left", to_offers("caller_left")),
+        "lost": Cell("Lost", to_offers("lost")),
+        "talk_ms": "Talk",
+        "average_talk_ms": "Average talk",
+        "hold_ms": "Hold",
+        "handling_ms": "Handling",
+        "transferred": Cell("Transferred", to_offers("transferred")),
+        "outbound": "Calls out",
+        "outbound_reached": "Reached",
+        "outbound_talk_ms": "Talk out",
+        "occupancy": "Occupancy",
+        "ready_ms": "On duty",
+        "company": "Company",
+    },
+    name="people",
+)
 if "presence" not in page.feeds:
     not_subscribed("Presence", "Occupancy and time on duty", "presence:telephony and presence:user")
 
@@ -102,8 +154,17 @@ heading(
 talks = page.ask("agent_talk").filter(pl.col("answered") >= least).head(MOST)
 if talks.height:
     page.chart(
-        ranges(talks.with_columns(who=pl.col("agent").replace_strict(page.names, default=pl.col("agent"))), label="who", low="p25_ms", middle="p50_ms", high="p75_ms", end="p90_ms"),
-        report="agent_talk", key="talks", alt="Talk time of each person",
-    )  # fmt: skip
+        ranges(
+            talks.with_columns(who=pl.col("agent").replace_strict(page.names, default=pl.col("agent"))),
+            label="who",
+            low="p25_ms",
+            middle="p50_ms",
+            high="p75_ms",
+            end="p90_ms",
+        ),
+        report="agent_talk",
+        key="talks",
+        alt="Talk time of each person",
+    )
 else:
     nothing("Nobody with that many answered offers.")

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.charts import PHASES, duration, lanes, plain, short, words
+from app.charts import PHASES, clock, duration, lanes, plain, short, words
 from app.journey import lanes as journey_lanes
 from app.journey import party, sentence
 from app.shell import heading, not_subscribed, nothing, open_page
 from transforms.reports.catalog import REPORTS
 
-page = open_page("Call", "What happened in this call?", uses=frozenset(), needs_calls=False)
+page = open_page("Call", "What happened in this call?", uses=None, needs_calls=False)
 company, call_id = st.query_params.get("of"), st.query_params.get("call")
 if not company or not call_id:
     nothing("Choose a call in the list of calls, or look for its number, its name or its id there.")
@@ -59,34 +59,103 @@ else:
 parties, queues, events, vendor, everything = st.tabs(["Parties", "Queues", "Events and payloads", "The vendor's figures", "Every column"])
 with parties:
     if legs:
-        page.table("call_legs", page.ask("call_legs", asked), {
-            "leg": "Leg", "callee_name": "Who", "callee_phone": "Number", "callee_extension": "Extension", "callee_department": "Department",
-            "queue_name": "Queue", "started_at": "From", "answered_at": "Answered", "ended_at": "Until", "ring_ms": "Ring", "talk_ms": "Talk",
-            "hold_ms": "Hold", "answered": "Did answer",
-        }, name="parties")  # fmt: skip
+        page.table(
+            "call_legs",
+            page.ask("call_legs", asked),
+            {
+                "leg": "Leg",
+                "callee_name": "Who",
+                "callee_phone": "Number",
+                "callee_extension": "Extension",
+                "callee_department": "Department",
+                "queue_name": "Queue",
+                "started_at": "From",
+                "answered_at": "Answered",
+                "ended_at": "Until",
+                "ring_ms": "Ring",
+                "talk_ms": "Talk",
+                "hold_ms": "Hold",
+                "answered": "Did answer",
+            },
+            name="parties",
+        )
     else:
         nothing("Nobody was called in this call.")
     if states:
-        page.table("call_states", page.ask("call_states", asked), {
-            "seq": "State", "status": "Status", "phase": "Phase", "started_at": "From", "ended_at": "Until", "duration_ms": "Length",
-            "callee_name": "With", "callee_phone": "Number", "queue_name": "Queue",
-        }, name="states")  # fmt: skip
+        page.table(
+            "call_states",
+            page.ask("call_states", asked),
+            {
+                "seq": "State",
+                "status": "Status",
+                "phase": "Phase",
+                "started_at": "From",
+                "ended_at": "Until",
+                "duration_ms": "Length",
+                "callee_name": "With",
+                "callee_phone": "Number",
+                "queue_name": "Queue",
+            },
+            name="states",
+        )
 with queues:
     if visits:
-        page.table("call_visits", page.ask("call_visits", asked), {
-            "visit": "Visit", "queue_name": "Queue", "entered_at": "Entered", "answered_at": "Answered", "left_at": "Left", "wait_ms": "Wait",
-            "result": "Result", "next_queue": "Next queue",
-        }, name="queues")  # fmt: skip
+        page.table(
+            "call_visits",
+            page.ask("call_visits", asked),
+            {
+                "visit": "Visit",
+                "queue_name": "Queue",
+                "entered_at": "Entered",
+                "answered_at": "Answered",
+                "left_at": "Left",
+                "wait_ms": "Wait",
+                "result": "Result",
+                "next_queue": "Next queue",
+            },
+            name="queues",
+        )
     else:
         nothing("The call was in no queue.")
 with events:
     received = page.ask("call_events", asked)
     if received.height:
-        page.table("call_events", received, {
-            "event_time": "Happened", "kind": "Kind", "event_type": "Type", "status": "Status", "phase": "Phase", "callee_phone": "Callee",
-            "received_at": "Received", "source": "Source", "ended_by": "Ended by", "end_cause": "End cause", "writer": "Writer", "seq": "Number",
-            "event_uid": "Event",
-        }, name="events")  # fmt: skip
+        page.table(
+            "call_events",
+            received,
+            {
+                "event_time": "Happened",
+                "kind": "Kind",
+                "event_type": "Type",
+                "status": "Status",
+                "phase": "Phase",
+                "callee_phone": "Callee",
+                "received_at": "Received",
+                "source": "Source",
+                "ended_by": "Ended by",
+                "end_cause": "End cause",
+                "writer": "Writer",
+                "seq": "Number",
+                "event_uid": "Event",
+            },
+            name="events",
+        )
+        heading("The signed payload", note="Byte for byte as it was received and verified, from the landing zone.")
+        events_by_name = {
+            f"{place + 1}. {clock(round((row['event_time'] - call['started_at']).total_seconds() * 1000))} {row['event_type']}": row
+            for place, row in enumerate(received.to_dicts())
+        }
+        chosen = st.selectbox("Event", list(events_by_name), index=None, placeholder="choose an event", width=380)
+        if chosen is not None:
+            body = page.payload(events_by_name[chosen]["writer"], events_by_name[chosen]["seq"])
+            if isinstance(body, str):
+                nothing(plain(body))
+            else:
+                st.caption(
+                    f"Received {plain(page.instant(body.received_at))} from {plain(body.source)} by {plain(body.transport)};"
+                    f" part {plain(body.part)}"
+                )
+                st.code(body.body, language="json", wrap_lines=True)
     else:
         nothing("No events of the families call and live.")
 with vendor:
@@ -96,17 +165,48 @@ with vendor:
         theirs = page.ask("call_vendor", asked)
         for both in page.ask("call_reconciliation", asked).to_dicts():
             st.markdown("**Both agree within a second.**" if both["agrees"] else "**Ours and theirs differ.**")
-            page.table("call_reconciliation", page.ask("call_reconciliation", asked), {
-                "duration_ms": "Our length", "vendor_duration_ms": "Their length", "talk_ms": "Our talk", "vendor_talk_ms": "Their talk",
-                "hold_ms": "Our hold", "vendor_hold_ms": "Their hold", "wait_ms": "Our wait", "vendor_wait_ms": "Their wait",
-            }, name="comparison", files=False)  # fmt: skip
+            page.table(
+                "call_reconciliation",
+                page.ask("call_reconciliation", asked),
+                {
+                    "duration_ms": "Our length",
+                    "vendor_duration_ms": "Their length",
+                    "talk_ms": "Our talk",
+                    "vendor_talk_ms": "Their talk",
+                    "hold_ms": "Our hold",
+                    "vendor_hold_ms": "Their hold",
+                    "wait_ms": "Our wait",
+                    "vendor_wait_ms": "Their wait",
+                },
+                name="comparison",
+                files=False,
+            )
         if theirs.height:
-            page.table("call_vendor", theirs, {
-                "flow_index": "Flow", "started_at": "From", "ended_at": "Until", "duration_ms": "Length", "connect_ms": "Ringing",
-                "wait_ms": "Dial plan", "queue_ms": "Queue", "talk_ms": "Talk", "hold_ms": "Hold", "callee_name": "Callee", "callee_phone": "Number",
-                "call_status": "Status", "split_transfer_type": "Transfer", "remote_country": "Country", "caller_mos": "MOS caller",
-                "callee_mos": "MOS callee", "recordings": "Recordings", "voicemails": "Voicemails",
-            }, name="vendor")  # fmt: skip
+            page.table(
+                "call_vendor",
+                theirs,
+                {
+                    "flow_index": "Flow",
+                    "started_at": "From",
+                    "ended_at": "Until",
+                    "duration_ms": "Length",
+                    "connect_ms": "Ringing",
+                    "wait_ms": "Dial plan",
+                    "queue_ms": "Queue",
+                    "talk_ms": "Talk",
+                    "hold_ms": "Hold",
+                    "callee_name": "Callee",
+                    "callee_phone": "Number",
+                    "call_status": "Status",
+                    "split_transfer_type": "Transfer",
+                    "remote_country": "Country",
+                    "caller_mos": "MOS caller",
+                    "callee_mos": "MOS callee",
+                    "recordings": "Recordings",
+                    "voicemails": "Voicemails",
+                },
+                name="vendor",
+            )
         else:
             nothing("The vendor has sent no account of this call.")
 with everything:

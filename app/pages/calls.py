@@ -32,21 +32,73 @@ class Listing:
 
 
 LISTS = {
-    "calls": Listing("calls", "calls_total", "calls", "calls", {
-        "started_at": "Start", "direction": "Direction", "caller_phone": "From", "caller_name": "Caller", "callee_phone": "To",
-        "callee_name": "Callee", "answered_by_name": "Answered by", "queue_name": "Queue", "outcome": "Outcome", "wait_ms": "Wait",
-        "talk_ms": "Talk", "hold_ms": "Hold", "duration_ms": "Length", "ended_by": "Ended by", "end_cause_name": "Why it ended",
-        "abandoned": "Abandoned", "transfer_count": "Transfers", "trunk_name": "Trunk", "company": "Company", "call_id": "Call id",
-    }),
-    "visits": Listing("visits", "visits_total", "visits", "visits of queues", {
-        "entered_at": "Entered", "queue_name": "Queue", "result": "Result", "wait_ms": "Wait", "answered_at": "Answered", "left_at": "Left",
-        "next_queue": "Next queue", "visit": "Visit of the call", "company": "Company", "call_id": "Call id",
-    }),
-    "offers": Listing("offers", "offers_total", "offers", "offers to agents", {
-        "offered_at": "Offered", "name": "Agent", "extension": "Extension", "department": "Department", "queue_name": "Queue", "result": "Result",
-        "ring_ms": "Ring", "talk_ms": "Talk", "hold_ms": "Hold", "transferred": "Transferred", "company": "Company", "call_id": "Call id",
-    }),
-}  # fmt: skip
+    "calls": Listing(
+        "calls",
+        "calls_total",
+        "calls",
+        "calls",
+        {
+            "started_at": "Start",
+            "direction": "Direction",
+            "caller_phone": "From",
+            "caller_name": "Caller",
+            "callee_phone": "To",
+            "callee_name": "Callee",
+            "answered_by_name": "Answered by",
+            "queue_name": "Queue",
+            "outcome": "Outcome",
+            "wait_ms": "Wait",
+            "talk_ms": "Talk",
+            "hold_ms": "Hold",
+            "duration_ms": "Length",
+            "ended_by": "Ended by",
+            "end_cause_name": "Why it ended",
+            "abandoned": "Abandoned",
+            "transfer_count": "Transfers",
+            "trunk_name": "Trunk",
+            "company": "Company",
+            "call_id": "Call id",
+        },
+    ),
+    "visits": Listing(
+        "visits",
+        "visits_total",
+        "visits",
+        "visits of queues",
+        {
+            "entered_at": "Entered",
+            "queue_name": "Queue",
+            "result": "Result",
+            "wait_ms": "Wait",
+            "answered_at": "Answered",
+            "left_at": "Left",
+            "next_queue": "Next queue",
+            "visit": "Visit of the call",
+            "company": "Company",
+            "call_id": "Call id",
+        },
+    ),
+    "offers": Listing(
+        "offers",
+        "offers_total",
+        "offers",
+        "offers to agents",
+        {
+            "offered_at": "Offered",
+            "name": "Agent",
+            "extension": "Extension",
+            "department": "Department",
+            "queue_name": "Queue",
+            "result": "Result",
+            "ring_ms": "Ring",
+            "talk_ms": "Talk",
+            "hold_ms": "Hold",
+            "transferred": "Transferred",
+            "company": "Company",
+            "call_id": "Call id",
+        },
+    ),
+}
 
 
 def to_call(row: Mapping[str, Any]) -> Link:
@@ -109,6 +161,10 @@ if rows == 0:
 shown = page.ask(listing.rows, replace(filters, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))
 st.caption("Click a row's cell to open its call.")
 page.table(
-    listing.rows, shown, {name: Cell(label, to_call) for name, label in listing.headings.items()},
-    name=f"list of {listing.noun}", whole=lambda: page.every(listing.rows, filters), rows=rows,
-)  # fmt: skip
+    listing.rows,
+    shown,
+    {name: Cell(label, to_call) for name, label in listing.headings.items()},
+    name=f"list of {listing.noun}",
+    whole=lambda: page.every(listing.rows, filters),
+    rows=rows,
+)

@@ -7,11 +7,11 @@ from app.filters import settings_rows
 from app.shell import heading, open_page
 from transforms.reports.catalog import METRICS, REPORTS
 
-page = open_page("Definitions", "What do the words mean, and which settings are in force?", uses=frozenset(), needs_calls=False)
+page = open_page("Definitions", "What do the words mean, and which settings are in force?", uses=None, needs_calls=False)
 
 heading(
     "Settings in force",
-    note=f"`[reports]` of {plain(page.config.where)}. A changed setting counts at once, for the past too: it is applied when a page asks, and changes no table.",
+    note=f"`[reports]` of {plain(page.config.where)}. A change counts at once, for the past too: no table depends on it.",
 )
 page.made_rows(("Key", "Value", "What it does"), settings_rows(page.config.reports), name="settings")
 

@@ -12,9 +12,14 @@ from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
 REASONS = {
-    "out_of_hours": "outside business hours", "short_abandon": "the caller left at once", "failed": "the call failed", "nobody_rang": "nobody's phone rang",
-    "rang_not_answered": "phones rang, nobody answered", "abandoned_in_queue": "the caller left the queue", "other": "other",
-}  # fmt: skip
+    "out_of_hours": "outside business hours",
+    "short_abandon": "the caller left at once",
+    "failed": "the call failed",
+    "nobody_rang": "nobody's phone rang",
+    "rang_not_answered": "phones rang, nobody answered",
+    "abandoned_in_queue": "the caller left the queue",
+    "other": "other",
+}
 
 
 def to_number(row: Mapping[str, Any]) -> Link:
@@ -30,9 +35,10 @@ def to_recovery(row: Mapping[str, Any]) -> Link | None:
 
 
 page = open_page(
-    "Missed callers", "Who called in vain and still waits for us?",
+    "Missed callers",
+    "Who called in vain and still waits for us?",
     uses=frozenset({"companies", "queues", "trunks", "in_hours_only"}),
-)  # fmt: skip
+)
 with_short = st.toggle(
     "Also callers who left at once",
     value=st.query_params.get("short") == "1",
@@ -49,34 +55,66 @@ open_callers = page.ask("missed_callers", replace(filters, states=("open",)))
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
-        "Open callers", count(now["open"]), report="missed_summary", metric="episode_state", better="less",
+        "Open callers",
+        count(now["open"]),
+        report="missed_summary",
+        metric="episode_state",
+        better="less",
         note=f"of {count(now['episodes'])} who called in vain",
-    )  # fmt: skip
+    )
     page.tile(
-        "Waits longest", duration(open_callers["age_ms"].max()), report="missed_callers", metric="callback_priority",
+        "Waits longest",
+        duration(max(open_callers["age_ms"].to_list(), default=None)),
+        report="missed_callers",
+        metric="callback_priority",
         note="since the first call in vain" if now["open"] else None,
-    )  # fmt: skip
+    )
     page.tile(
-        "Recovered", percent(now["recovery_rate"]), report="missed_summary", metric="recovery_rate", better="more",
+        "Recovered",
+        percent(now["recovery_rate"]),
+        report="missed_summary",
+        metric="recovery_rate",
+        better="more",
         change=change(now["recovery_rate"], before.get("recovery_rate"), "share"),
         note=f"{count(now['recovered'])} within {page.filters.settings.callback_days} days, {count(now['late'])} later",
-    )  # fmt: skip
+    )
     page.tile(
-        "Median time to recovery", duration(now["median_recovery_ms"]), report="missed_summary", metric="recovery_rate", better="less",
+        "Median time to recovery",
+        duration(now["median_recovery_ms"]),
+        report="missed_summary",
+        metric="recovery_rate",
+        better="less",
         change=change(now["median_recovery_ms"], before.get("median_recovery_ms"), "duration"),
         note=f"{count(now['tries'])} of our tries reached nobody",
-    )  # fmt: skip
+    )
 
 COLUMNS: dict[str, Cell | str] = {
-    "external_phone": Cell("Number", to_number), "caller_name": Cell("Name", to_number), "misses": Cell("Calls in vain", to_number),
-    "tries": Cell("Our tries", to_number), "age_ms": "Waits since", "reason": "Why", "last_queue": "Last queue",
-    "last_miss_at": Cell("Last call", to_last_call), "first_miss_at": "First call", "priority": "Priority", "company": "Company",
-}  # fmt: skip
+    "external_phone": Cell("Number", to_number),
+    "caller_name": Cell("Name", to_number),
+    "misses": Cell("Calls in vain", to_number),
+    "tries": Cell("Our tries", to_number),
+    "age_ms": "Waits since",
+    "reason": "Why",
+    "last_queue": "Last queue",
+    "last_miss_at": Cell("Last call", to_last_call),
+    "first_miss_at": "First call",
+    "priority": "Priority",
+    "company": "Company",
+}
 CLOSED: dict[str, Cell | str] = {
-    "external_phone": Cell("Number", to_number), "caller_name": Cell("Name", to_number), "state": "State", "misses": Cell("Calls in vain", to_number),
-    "tries": "Our tries", "recovered_how": Cell("How", to_recovery), "recovered_by": Cell("Who", to_recovery),
-    "recovered_at": Cell("Reached", to_recovery), "age_ms": "After", "first_miss_at": "First call", "reason": "Why", "company": "Company",
-}  # fmt: skip
+    "external_phone": Cell("Number", to_number),
+    "caller_name": Cell("Name", to_number),
+    "state": "State",
+    "misses": Cell("Calls in vain", to_number),
+    "tries": "Our tries",
+    "recovered_how": Cell("How", to_recovery),
+    "recovered_by": Cell("Who", to_recovery),
+    "recovered_at": Cell("Reached", to_recovery),
+    "age_ms": "After",
+    "first_miss_at": "First call",
+    "reason": "Why",
+    "company": "Company",
+}
 
 waiting, closed, expired, withheld = st.tabs(
     [
@@ -111,10 +149,20 @@ with withheld:
     misses = page.ask("missed_calls", filters).filter(pl.col("external_key").is_null())
     st.caption("Withheld or too short numbers cannot be called back, nor told apart.")
     if misses.height:
-        page.table("missed_calls", misses, {
-            "started_at": Cell("When", lambda row: ("call", {"of": row["company"], "call": row["call_id"]})), "external_phone": "Number",
-            "caller_name": "Name", "reason": "Why", "wait_ms": "Wait", "last_queue": "Last queue", "users_rung": "Phones rung",
-        }, name="calls without a number")  # fmt: skip
+        page.table(
+            "missed_calls",
+            misses,
+            {
+                "started_at": Cell("When", lambda row: ("call", {"of": row["company"], "call": row["call_id"]})),
+                "external_phone": "Number",
+                "caller_name": "Name",
+                "reason": "Why",
+                "wait_ms": "Wait",
+                "last_queue": "Last queue",
+                "users_rung": "Phones rung",
+            },
+            name="calls without a number",
+        )
     else:
         nothing("Every missed call had a number.")
 
@@ -124,9 +172,17 @@ with left:
     reasons = page.ask("missed_reasons", filters)
     if reasons.height:
         page.chart(
-            bars(reasons.with_columns(pl.col("reason").replace(REASONS)), label="reason", value="misses", share="share", x_title="missed calls"),
-            report="missed_reasons", key="reasons", alt="Missed calls by reason",
-        )  # fmt: skip
+            bars(
+                reasons.with_columns(pl.col("reason").replace(REASONS)),
+                label="reason",
+                value="misses",
+                share="share",
+                x_title="missed calls",
+            ),
+            report="missed_reasons",
+            key="reasons",
+            alt="Missed calls by reason",
+        )
     else:
         nothing("No call was missed.")
 with right:
@@ -134,9 +190,22 @@ with right:
     recovery = page.ask("missed_recovery", filters)
     if recovery.height:
         page.chart(
-            stacked_rows(unpivoted(recovery, index=["within"], names=["we_called", "they_rang"], labels={"we_called": "we called", "they_rang": "they rang again"}),
-                         label="within", value="value", series="series", colours={"we called": BLUE, "they rang again": TEAL}, x_title="callers"),
-            report="missed_recovery", key="recovery", alt="Callers reached, by time since their first call in vain",
-        )  # fmt: skip
+            stacked_rows(
+                unpivoted(
+                    recovery,
+                    index=["within"],
+                    names=["we_called", "they_rang"],
+                    labels={"we_called": "we called", "they_rang": "they rang again"},
+                ),
+                label="within",
+                value="value",
+                series="series",
+                colours={"we called": BLUE, "they rang again": TEAL},
+                x_title="callers",
+            ),
+            report="missed_recovery",
+            key="recovery",
+            alt="Callers reached, by time since their first call in vain",
+        )
     else:
         nothing("Nobody has been reached again yet.")

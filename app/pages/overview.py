@@ -28,52 +28,100 @@ missed = page.one("missed_summary")
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
-        "Calls", count(now["calls"]), report="overview", metric=None, trend=course["calls"],
+        "Calls",
+        count(now["calls"]),
+        report="overview",
+        metric=None,
+        trend=course["calls"],
         change=change(now["calls"], before.get("calls"), "count"),
-        link=("calls", {}), link_text=f"{count(now['inbound'])} in, {count(now['outbound'])} out, {count(now['internal'])} internal",
-    )  # fmt: skip
+        link=("calls", {}),
+        link_text=f"{count(now['inbound'])} in, {count(now['outbound'])} out, {count(now['internal'])} internal",
+    )
     page.tile(
-        "Answered", percent(now["answer_rate"]), report="overview", metric="answer_rate", better="more", trend=course["answer_rate"],
+        "Answered",
+        percent(now["answer_rate"]),
+        report="overview",
+        metric="answer_rate",
+        better="more",
+        trend=course["answer_rate"],
         change=change(now["answer_rate"], before.get("answer_rate"), "share"),
-        link=("calls", {"figure": "answered"}), link_text=f"{count(now['answered'])} of {count(now['offered'])} offered",
-    )  # fmt: skip
+        link=("calls", {"figure": "answered"}),
+        link_text=f"{count(now['answered'])} of {count(now['offered'])} offered",
+    )
     page.tile(
-        "Abandoned", percent(now["abandonment_rate"]), report="overview", metric="abandonment_rate", better="less",
-        trend=course["abandonment_rate"], change=change(now["abandonment_rate"], before.get("abandonment_rate"), "share"),
-        link=("calls", {"figure": "abandoned"}), link_text=f"{count(now['abandoned'])} callers left",
-    )  # fmt: skip
+        "Abandoned",
+        percent(now["abandonment_rate"]),
+        report="overview",
+        metric="abandonment_rate",
+        better="less",
+        trend=course["abandonment_rate"],
+        change=change(now["abandonment_rate"], before.get("abandonment_rate"), "share"),
+        link=("calls", {"figure": "abandoned"}),
+        link_text=f"{count(now['abandoned'])} callers left",
+    )
     page.tile(
-        "Service level", percent(queues["service_level"]), report="queues_total", metric="service_level", better="more",
-        trend=page.ask("queue_series")["service_level"], change=change(queues["service_level"], queues_before.get("service_level"), "share"),
-        link=("queues", {}), link_text=f"of {count(queues['offered'])} visits of queues",
-    )  # fmt: skip
+        "Service level",
+        percent(queues["service_level"]),
+        report="queues_total",
+        metric="service_level",
+        better="more",
+        trend=page.ask("queue_series")["service_level"],
+        change=change(queues["service_level"], queues_before.get("service_level"), "share"),
+        link=("queues", {}),
+        link_text=f"of {count(queues['offered'])} visits of queues",
+    )
     page.tile(
-        "Average wait", duration(now["average_wait_ms"]), report="overview", metric="average_wait", better="less",
-        trend=course["average_wait_ms"], change=change(now["average_wait_ms"], before.get("average_wait_ms"), "duration"),
-        link=("calls", {"figure": "offered", "order": "wait_ms"}), link_text=f"of {count(now['offered'])} offered calls",
-    )  # fmt: skip
+        "Average wait",
+        duration(now["average_wait_ms"]),
+        report="overview",
+        metric="average_wait",
+        better="less",
+        trend=course["average_wait_ms"],
+        change=change(now["average_wait_ms"], before.get("average_wait_ms"), "duration"),
+        link=("calls", {"figure": "offered", "order": "wait_ms"}),
+        link_text=f"of {count(now['offered'])} offered calls",
+    )
     page.tile(
-        "90 % wait at most", duration(waits["wait_p90_ms"]), report="call_waits", metric="p90_of", better="less",
+        "90 % wait at most",
+        duration(waits["wait_p90_ms"]),
+        report="call_waits",
+        metric="p90_of",
+        better="less",
         change=change(waits["wait_p90_ms"], waits_before.get("wait_p90_ms"), "duration"),
         link=None if waits["longest_call_id"] is None else ("call", {"of": waits["longest_company"], "call": waits["longest_call_id"]}),
         link_text=f"the longest: {duration(waits['longest_wait_ms'])}",
-    )  # fmt: skip
+    )
     page.tile(
-        "Average talk", duration(now["average_talk_ms"]), report="overview", metric="average_talk", trend=course["talk_ms"],
+        "Average talk",
+        duration(now["average_talk_ms"]),
+        report="overview",
+        metric="average_talk",
+        trend=course["talk_ms"],
         change=change(now["average_talk_ms"], before.get("average_talk_ms"), "duration"),
-        link=("calls", {"figure": "talked", "order": "talk_ms"}), link_text=f"{duration(now['talk_ms'])} in {count(now['talked'])} calls",
-    )  # fmt: skip
+        link=("calls", {"figure": "talked", "order": "talk_ms"}),
+        link_text=f"{duration(now['talk_ms'])} in {count(now['talked'])} calls",
+    )
     page.tile(
-        "Open missed callers", count(missed["open"]), report="missed_summary", metric="episode_state", better="less",
-        link=("missed", {}), link_text=f"of {count(missed['episodes'])} who called in vain",
-    )  # fmt: skip
+        "Open missed callers",
+        count(missed["open"]),
+        report="missed_summary",
+        metric="episode_state",
+        better="less",
+        link=("missed", {}),
+        link_text=f"of {count(missed['episodes'])} who called in vain",
+    )
 
 heading("Inbound calls by result", note="A call counts where it began. Click a bar for its calls.")
 labelled = course.with_columns(label=pl.Series(page.labels(course)))
 picked = page.chart(
-    stacked_bars(unpivoted(labelled, index=["label"], names=list(RESULTS)), x="label", y="value", series="series", colours=RESULTS, name="bar"),
-    report="call_volume", key="volume", alt="Inbound calls by result over the period", chosen="bar",
-)  # fmt: skip
+    stacked_bars(
+        unpivoted(labelled, index=["label"], names=list(RESULTS)), x="label", y="value", series="series", colours=RESULTS, name="bar"
+    ),
+    report="call_volume",
+    key="volume",
+    alt="Inbound calls by result over the period",
+    chosen="bar",
+)
 if picked:
     page.go(("calls", {"figure": picked["key"], **page.interval(course, picked["x"])}))
 
@@ -83,14 +131,19 @@ with left:
     usual = beside_usual(course, page.same_weekdays("call_volume"), value="calls").with_columns(label=pl.Series(page.labels(course)))
     page.chart(
         line_in_band(usual, x="label", now="now", usual="usual", low="low", high="high", now_title="this period", usual_title="usual"),
-        report="call_volume", key="usual", alt="Calls of this period beside the usual ones",
-    )  # fmt: skip
+        report="call_volume",
+        key="usual",
+        alt="Calls of this period beside the usual ones",
+    )
 with right:
     heading("How calls went", note="All calls by outcome. Click a bar for its calls.")
     picked = page.chart(
         bars(page.ask("outcomes"), label="outcome", value="calls", share="share", coloured=OUTCOMES, name="bar"),
-        report="outcomes", key="outcomes", alt="Calls by outcome", chosen="bar",
-    )  # fmt: skip
+        report="outcomes",
+        key="outcomes",
+        alt="Calls by outcome",
+        chosen="bar",
+    )
     if picked:
         page.go(("calls", {"outcome": picked["key"]}))
 

@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, GREY, VERMILION, count, flow, lines, percent, scatter
+from app.charts import count, flow, percent, scatter
 from app.page import Cell
 from app.shell import heading, not_subscribed, nothing, open_page
 
@@ -15,9 +15,14 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Events", count(now["events"]), report="quality", note=f"{count(now['duplicates'])} more deliveries were repeats, counted once"
     )
     page.tile(
-        "Ends that never came", count(now["lost"]), report="quality", metric="is_lost",
-        link=("calls", {"figure": "lost"}), link_text=f"{count(now['lost'])} lost calls", note="in no rate, never summed as talk",
-    )  # fmt: skip
+        "Ends that never came",
+        count(now["lost"]),
+        report="quality",
+        metric="is_lost",
+        link=("calls", {"figure": "lost"}),
+        link_text=f"{count(now['lost'])} lost calls",
+        note="in no rate, never summed as talk",
+    )
     page.tile("Starts that never came", count(now["without_start"]), report="quality", note=f"of {count(now['calls'])} calls")
     page.tile(
         "Late events",
@@ -26,13 +31,23 @@ with st.grid(4, min_column_width=165, gap="small"):
         note=f"after the end, in {count(now['with_late_events'])} calls; they change nothing",
     )
     page.tile(
-        "Picked up by no person", count(now["picked_up"]), report="quality", metric="is_picked_up",
-        link=("calls", {"figure": "picked_up"}), link_text=f"{count(now['picked_up'])} calls", note="a queue or a machine: not answered",
-    )  # fmt: skip
+        "Picked up by no person",
+        count(now["picked_up"]),
+        report="quality",
+        metric="is_picked_up",
+        link=("calls", {"figure": "picked_up"}),
+        link_text=f"{count(now['picked_up'])} calls",
+        note="a queue or a machine: not answered",
+    )
     page.tile(
-        "Caller left, outcome differs", count(now["otherwise_abandoned"]), report="quality", metric="is_otherwise_abandoned",
-        link=("calls", {"figure": "otherwise_abandoned"}), link_text=f"{count(now['otherwise_abandoned'])} calls", note="counted as abandoned all the same",
-    )  # fmt: skip
+        "Caller left, outcome differs",
+        count(now["otherwise_abandoned"]),
+        report="quality",
+        metric="is_otherwise_abandoned",
+        link=("calls", {"figure": "otherwise_abandoned"}),
+        link_text=f"{count(now['otherwise_abandoned'])} calls",
+        note="counted as abandoned all the same",
+    )
     page.tile(
         "Unknown values",
         count(now["unknown_causes"]),
@@ -48,7 +63,7 @@ with st.grid(4, min_column_width=165, gap="small"):
 
 heading(
     "The flow of events",
-    note="Events of the calls that began in each interval, beside the usual of the same hour of the week. A hole in business hours is a feed that stood still.",
+    note="Beside the usual of the same hour of the week. A hole in business hours is a feed that stood still.",
 )
 stream = page.ask("quality_flow")
 if stream["events"].sum():
@@ -77,9 +92,20 @@ with left:
     heading("In quarantine", note="Verified but unusable, or unsigned in SQS: kept, and looked at with `ingest quarantine show ID`.")
     kept = page.ask("quality_quarantine")
     if kept.height:
-        page.table("quality_quarantine", kept, {
-            "source": "Source", "transport": "Transport", "reason": "Reason", "deliveries": "Deliveries", "last_at": "Last", "last_id": "Last id", "detail": "Detail",
-        }, name="quarantine")  # fmt: skip
+        page.table(
+            "quality_quarantine",
+            kept,
+            {
+                "source": "Source",
+                "transport": "Transport",
+                "reason": "Reason",
+                "deliveries": "Deliveries",
+                "last_at": "Last",
+                "last_id": "Last id",
+                "detail": "Detail",
+            },
+            name="quarantine",
+        )
     else:
         nothing("Nothing is in quarantine.")
     heading("Refused", note="Webhook requests without a right signature, or too large: counted, never stored.")
@@ -105,9 +131,15 @@ with right:
     heading("Unknown sides", note="Values of endBy beside caller, callee and system; empty: none was sent.")
     sides = page.ask("quality_sides")
     if sides.height:
-        page.table("quality_sides", sides, {
-            "ended_by": "Ended by", "calls": Cell("Calls", lambda row: ("calls", {"ended_by": row["ended_by"], "figure": "ended"})),
-        }, name="sides")  # fmt: skip
+        page.table(
+            "quality_sides",
+            sides,
+            {
+                "ended_by": "Ended by",
+                "calls": Cell("Calls", lambda row: ("calls", {"ended_by": row["ended_by"], "figure": "ended"})),
+            },
+            name="sides",
+        )
     else:
         nothing("Every call that has ended says who ended it.")
     heading("Types that no table is made of", note="Kept in the landing zone.")
@@ -133,18 +165,45 @@ else:
             key="vendor",
             alt="Our talk against the vendor's",
         )
-        page.table("reconciliation_calls", differing, {
-            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]})) for name, label in {
-                "started_at": "Start", "talk_ms": "Our talk", "vendor_talk_ms": "Their talk", "talk_difference_ms": "Difference", "wait_ms": "Our wait",
-                "vendor_wait_ms": "Their wait", "hold_ms": "Our hold", "vendor_hold_ms": "Their hold", "duration_ms": "Our length", "vendor_duration_ms": "Their length",
-                "agrees": "Agree", "call_id": "Call id",
-            }.items()
-        }, name="vendor")  # fmt: skip
+        page.table(
+            "reconciliation_calls",
+            differing,
+            {
+                name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+                for name, label in {
+                    "started_at": "Start",
+                    "talk_ms": "Our talk",
+                    "vendor_talk_ms": "Their talk",
+                    "talk_difference_ms": "Difference",
+                    "wait_ms": "Our wait",
+                    "vendor_wait_ms": "Their wait",
+                    "hold_ms": "Our hold",
+                    "vendor_hold_ms": "Their hold",
+                    "duration_ms": "Our length",
+                    "vendor_duration_ms": "Their length",
+                    "agrees": "Agree",
+                    "call_id": "Call id",
+                }.items()
+            },
+            name="vendor",
+        )
     else:
         nothing("No call of this period has both.")
 
 heading("Builds")
-page.table("quality_builds", page.ask("quality_builds"), {
-    "started_at": "Began", "finished_at": "Complete", "as_of": "As of", "mode": "Mode", "engine": "Engine", "files": "Parts", "events": "Deliveries",
-    "calls_changed": "Calls", "build_id": "Build",
-}, name="builds")  # fmt: skip
+page.table(
+    "quality_builds",
+    page.ask("quality_builds"),
+    {
+        "started_at": "Began",
+        "finished_at": "Complete",
+        "as_of": "As of",
+        "mode": "Mode",
+        "engine": "Engine",
+        "files": "Parts",
+        "events": "Deliveries",
+        "calls_changed": "Calls",
+        "build_id": "Build",
+    },
+    name="builds",
+)

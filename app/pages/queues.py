@@ -51,15 +51,22 @@ chosen = st.query_params.get("formula", "")
 seconds = st.query_params.get("within", "")
 with st.container(horizontal=True, vertical_alignment="bottom", key="service-level"):
     formula = st.selectbox(
-        "Service level", ["", *SERVICE_LEVEL_FORMULAS],
+        "Service level",
+        ["", *SERVICE_LEVEL_FORMULAS],
         index=["", *SERVICE_LEVEL_FORMULAS].index(chosen) if chosen in SERVICE_LEVEL_FORMULAS else 0,
-        format_func=lambda name: FORMULAS.get(name, "as set for each queue"), width=380,
+        format_func=lambda name: FORMULAS.get(name, "as set for each queue"),
+        width=380,
         help="Many formulas go by this name, and the same visits give very different figures: the one in force stands under each number.",
-    )  # fmt: skip
+    )
     within = st.number_input(
-        "T, seconds", min_value=0, max_value=600, step=5, width=150,
-        value=int(seconds) if seconds.isascii() and seconds.isdigit() and int(seconds) <= 600 else None, placeholder="as set",
-    )  # fmt: skip
+        "T, seconds",
+        min_value=0,
+        max_value=600,
+        step=5,
+        width=150,
+        value=int(seconds) if seconds.isascii() and seconds.isdigit() and int(seconds) <= 600 else None,
+        placeholder="as set",
+    )
 for name, value in (("formula", formula), ("within", "" if within is None else str(within))):
     if value:
         st.query_params[name] = value
@@ -79,74 +86,156 @@ if not total["visits"]:
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
-        "Service level", percent(total["service_level"]), report="queues_total", metric="service_level", better="more",
-        change=change(total["service_level"], before.get("service_level"), "share"), trend=series["service_level"],
-        link=("calls", {"list": "visits", "figure": "in_time"}), link_text=f"{count(total['in_time'])} answered in time",
+        "Service level",
+        percent(total["service_level"]),
+        report="queues_total",
+        metric="service_level",
+        better="more",
+        change=change(total["service_level"], before.get("service_level"), "share"),
+        trend=series["service_level"],
+        link=("calls", {"list": "visits", "figure": "in_time"}),
+        link_text=f"{count(total['in_time'])} answered in time",
         note=FORMULAS[formula] if formula else "by each queue's own formula, T and S",
-    )  # fmt: skip
+    )
     page.tile(
-        "Offered", count(total["offered"]), report="queues_total", metric="is_visit_abandoned",
-        change=change(total["offered"], before.get("offered"), "count"), trend=series["offered"],
-        link=("calls", {"list": "visits", "figure": "offered"}), link_text=f"{count(total['answered'])} answered, {count(total['overflowed'])} went on",
+        "Offered",
+        count(total["offered"]),
+        report="queues_total",
+        metric="is_visit_abandoned",
+        change=change(total["offered"], before.get("offered"), "count"),
+        trend=series["offered"],
+        link=("calls", {"list": "visits", "figure": "offered"}),
+        link_text=f"{count(total['answered'])} answered, {count(total['overflowed'])} went on",
         note="visits: a call that moves on is offered again",
-    )  # fmt: skip
+    )
     page.tile(
-        "Abandoned", percent(total["abandonment_rate"]), report="queues_total", metric="abandonment_rate", better="less",
-        change=change(total["abandonment_rate"], before.get("abandonment_rate"), "share"), trend=series["abandonment_rate"],
-        link=("calls", {"list": "visits", "figure": "abandoned"}), link_text=f"{count(total['abandoned'])} callers left",
+        "Abandoned",
+        percent(total["abandonment_rate"]),
+        report="queues_total",
+        metric="abandonment_rate",
+        better="less",
+        change=change(total["abandonment_rate"], before.get("abandonment_rate"), "share"),
+        trend=series["abandonment_rate"],
+        link=("calls", {"list": "visits", "figure": "abandoned"}),
+        link_text=f"{count(total['abandoned'])} callers left",
         note=f"and {count(total['short_abandoned'])} at once",
-    )  # fmt: skip
+    )
     page.tile(
-        "Average speed of answer", duration(total["asa_ms"]), report="queues_total", metric="average_speed_of_answer", better="less",
-        change=change(total["asa_ms"], before.get("asa_ms"), "duration"), trend=series["asa_ms"],
-        link=("calls", {"list": "visits", "figure": "answered"}), link_text=f"of {count(total['answered'])} answered visits",
+        "Average speed of answer",
+        duration(total["asa_ms"]),
+        report="queues_total",
+        metric="average_speed_of_answer",
+        better="less",
+        change=change(total["asa_ms"], before.get("asa_ms"), "duration"),
+        trend=series["asa_ms"],
+        link=("calls", {"list": "visits", "figure": "answered"}),
+        link_text=f"of {count(total['answered'])} answered visits",
         note="from the entry into the queue",
-    )  # fmt: skip
+    )
 
 heading("Each queue", note="One row a queue; its figures are of visits. Click a figure for its visits, the longest wait for its call.")
 queues = page.ask("queues", filters).join(page.ask("queue_percentiles", filters), on="queue_name", how="left", maintain_order="left")
-page.table(("queues", "queue_percentiles"), queues, {
-    "queue_name": Cell("Queue", to_visits("offered")), "service_level": Cell("Service level", to_visits("in_time")), "goal": "Goal",
-    "offered": Cell("Offered", to_visits("offered")), "answered": Cell("Answered", to_visits("answered")),
-    "abandoned": Cell("Abandoned", to_visits("abandoned")), "short_abandoned": Cell("At once", to_visits("short_abandoned")),
-    "overflowed": Cell("Went on", to_visits("overflowed")), "unanswered": Cell("Unanswered", to_visits("unanswered")),
-    "abandonment_rate": "Abandoned %", "asa_ms": "ASA", "wait_p50_ms": "Median wait", "wait_p90_ms": "90 % wait",
-    "longest_wait_ms": Cell("Longest wait", lambda row: ("call", {"of": row["longest_company"], "call": row["longest_call_id"]}) if row["longest_call_id"] else None),
-    "within_ms": "T", "short_ms": "S", "formula": "Formula",
-}, name="queues", reaches={"service_level": "goal"})  # fmt: skip
+page.table(
+    ("queues", "queue_percentiles"),
+    queues,
+    {
+        "queue_name": Cell("Queue", to_visits("offered")),
+        "service_level": Cell("Service level", to_visits("in_time")),
+        "goal": "Goal",
+        "offered": Cell("Offered", to_visits("offered")),
+        "answered": Cell("Answered", to_visits("answered")),
+        "abandoned": Cell("Abandoned", to_visits("abandoned")),
+        "short_abandoned": Cell("At once", to_visits("short_abandoned")),
+        "overflowed": Cell("Went on", to_visits("overflowed")),
+        "unanswered": Cell("Unanswered", to_visits("unanswered")),
+        "abandonment_rate": "Abandoned %",
+        "asa_ms": "ASA",
+        "wait_p50_ms": "Median wait",
+        "wait_p90_ms": "90 % wait",
+        "longest_wait_ms": Cell(
+            "Longest wait",
+            lambda row: ("call", {"of": row["longest_company"], "call": row["longest_call_id"]}) if row["longest_call_id"] else None,
+        ),
+        "within_ms": "T",
+        "short_ms": "S",
+        "formula": "Formula",
+    },
+    name="queues",
+    reaches={"service_level": "goal"},
+)
 
 heading("Five formulas, one queue", note="All go by the name of service level. Compare, then say which you mean.")
-page.table("queues", page.ask("queues", filters), {
-    "queue_name": "Queue", "sl_default": "Default", "sl_abandons_negative": "Abandons negative", "sl_abandons_ignored": "Abandons ignored",
-    "sl_abandons_positive": "Abandons positive", "sl_of_answered_only": "Of answered only",
-}, name="formulas", files=False)  # fmt: skip
+page.table(
+    "queues",
+    page.ask("queues", filters),
+    {
+        "queue_name": "Queue",
+        "sl_default": "Default",
+        "sl_abandons_negative": "Abandons negative",
+        "sl_abandons_ignored": "Abandons ignored",
+        "sl_abandons_positive": "Abandons positive",
+        "sl_of_answered_only": "Of answered only",
+    },
+    name="formulas",
+    files=False,
+)
 
 left, right = st.columns(2, gap="medium")
 with left:
     heading("Service level by time of day", note="Half hours of the local day, over all days of the period, against the goal.")
     day = page.ask("queue_half_hours", filters).filter(pl.col("offered") > 0)
     page.chart(
-        lines(day.with_columns(label=minute_labels(day["minute_of_day"])), x="label", y="service_level", goal=settings.service_level_goal,
-              goal_text=f"goal {percent(settings.service_level_goal, digits=0)}", y_title="service level", y_format=".0%", share=True),
-        report="queue_half_hours", key="half-hours", alt="Service level by half hour of the day against the goal",
-    )  # fmt: skip
+        lines(
+            day.with_columns(label=minute_labels(day["minute_of_day"])),
+            x="label",
+            y="service_level",
+            goal=settings.service_level_goal,
+            goal_text=f"goal {percent(settings.service_level_goal, digits=0)}",
+            y_title="service level",
+            y_format=".0%",
+            share=True,
+        ),
+        report="queue_half_hours",
+        key="half-hours",
+        alt="Service level by half hour of the day against the goal",
+    )
 with right:
     heading("Service level over the period", note="A gap is an interval without visits.")
     course = series.with_columns(label=pl.Series(page.labels(series))).filter(pl.col("service_level").is_not_null())
     page.chart(
-        lines(course, x="label", y="service_level", goal=settings.service_level_goal, goal_text=f"goal {percent(settings.service_level_goal, digits=0)}",
-              y_title="service level", y_format=".0%", share=True),
-        report="queue_series", key="series", alt="Service level over the period against the goal",
-    )  # fmt: skip
+        lines(
+            course,
+            x="label",
+            y="service_level",
+            goal=settings.service_level_goal,
+            goal_text=f"goal {percent(settings.service_level_goal, digits=0)}",
+            y_title="service level",
+            y_format=".0%",
+            share=True,
+        ),
+        report="queue_series",
+        key="series",
+        alt="Service level over the period against the goal",
+    )
 
 left, right = st.columns(2, gap="medium")
 with left:
     heading("How long people wait", note="Visits by their wait, in steps of 5 s; the last step is 10 min and more.")
     waits = page.ask("queue_waits", filters)
     page.chart(
-        stacked_bars(unpivoted(waits, index=["from_s"], names=list(WAITS)), x="from_s", y="value", series="series", colours=WAITS, x_title="seconds", y_title="visits"),
-        report="queue_waits", key="waits", alt="Visits by their wait",
-    )  # fmt: skip
+        stacked_bars(
+            unpivoted(waits, index=["from_s"], names=list(WAITS)),
+            x="from_s",
+            y="value",
+            series="series",
+            colours=WAITS,
+            x_title="seconds",
+            y_title="visits",
+        ),
+        report="queue_waits",
+        key="waits",
+        alt="Visits by their wait",
+    )
 with right:
     heading(
         "When they give up",
@@ -156,8 +245,10 @@ with right:
     if patience.height:
         page.chart(
             lines(patience, x="from_s", y="left_share", y_title="hang up within 5 s", y_format=".0%", x_title="seconds"),
-            report="queue_patience", key="patience", alt="Share of waiting callers that hang up, by wait",
-        )  # fmt: skip
+            report="queue_patience",
+            key="patience",
+            alt="Share of waiting callers that hang up, by wait",
+        )
     else:
         nothing("Too few visits to tell.")
 
@@ -165,8 +256,20 @@ heading("Where callers go on to", note="Visits that left one queue for another."
 overflow = page.ask("queue_overflow", filters)
 if overflow.height:
     page.chart(
-        heatmap(overflow, x="next_queue", y="queue_name", value="visits", x_title="to", y_title="from", value_title="visits", figures=True, height=220),
-        report="queue_overflow", key="overflow", alt="Visits that went on, from queue to queue",
-    )  # fmt: skip
+        heatmap(
+            overflow,
+            x="next_queue",
+            y="queue_name",
+            value="visits",
+            x_title="to",
+            y_title="from",
+            value_title="visits",
+            figures=True,
+            height=220,
+        ),
+        report="queue_overflow",
+        key="overflow",
+        alt="Visits that went on, from queue to queue",
+    )
 else:
     nothing("No visit went on to another queue.")
