@@ -112,8 +112,11 @@ def words(name: str | None) -> str:
 
 
 def plain(text: object) -> str:
-    """Text that Markdown shows as it is: every character that could be markup is escaped, line breaks become spaces."""
-    flat = " ".join(str(text).split())
+    """Text that Markdown shows as it is: every character that could be markup is escaped, line breaks become spaces.
+
+    Addresses become links even where they are escaped, so a word joiner, which is not seen, parts their signs.
+    """
+    flat = " ".join(str(text).split()).replace("://", ":\u2060//").replace("www.", "www\u2060.").replace("@", "\u2060@")
     return "".join(f"\\{sign}" if sign in _MARKUP else sign for sign in flat)
 
 
@@ -188,6 +191,12 @@ def unpivoted(frame: pl.DataFrame, *, index: Sequence[str], names: Sequence[str]
     """Columns of counts as rows: index…, series, value."""
     rows = frame.unpivot(on=list(names), index=list(index), variable_name="series", value_name="value")
     return rows if labels is None else rows.with_columns(pl.col("series").replace_strict(labels, default=pl.col("series")))
+
+
+def until_last(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The rows of a histogram up to the last that counts anything."""
+    counted = frame.select(pl.sum_horizontal(names).alias("n")).with_row_index().filter(pl.col("n") > 0)["index"].to_list()
+    return frame.head(counted[-1] + 1 if counted else 1)
 
 
 def beside_usual(now: pl.DataFrame, before: Sequence[pl.DataFrame], *, value: str) -> pl.DataFrame:
@@ -540,8 +549,8 @@ def lines(
         return _sized(alt.layer(base), height)
     mark = alt.Chart(alt.InlineData(values=[{"goal": goal, "text": goal_text}]))
     rule = mark.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, color=VERMILION).encode(y="goal:Q")
-    label = mark.mark_text(align="left", baseline="bottom", dx=4, dy=-3, color=VERMILION, fontSize=12).encode(
-        y="goal:Q", x=alt.value(0), text="text:N"
+    label = mark.mark_text(align="right", baseline="bottom", dy=-3, color=VERMILION, fontSize=12).encode(
+        y="goal:Q", x=alt.value("width"), text="text:N"
     )
     return _sized(alt.layer(base, rule, label), height)
 
@@ -581,7 +590,10 @@ def heatmap(
         cells = cells.add_params(alt.selection_point(name=name, fields=["x", "y"]))
     if not figures:
         return _sized(alt.layer(cells), height)
-    return _sized(cells + base.mark_text(fontSize=12).encode(text=alt.Text("value:Q", format=",.2~f")), height)
+    on_full = alt.condition(f"datum.value > {top / 2}", alt.value("#ffffff"), alt.value(GREY))
+    return _sized(
+        cells + base.mark_text(fontSize=12, fontWeight=600).encode(text=alt.Text("value:Q", format=",.2~f"), color=on_full), height
+    )
 
 
 def lanes(
@@ -671,11 +683,18 @@ def wall_clock_ms(at: pl.Expr, time_zone: str) -> pl.Expr:
     return at.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms")
 
 
-_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=220, symbolType="square")
+# in columns, so that on a narrow screen a long legend goes on below instead of out of the picture
+_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=4, columnPadding=12)
+_LONG_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=3, columnPadding=12)
 
 
 def _colour(field: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Color:
-    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(domain), range=list(colours)), title=None, legend=_LEGEND)
+    return alt.Color(
+        f"{field}:N",
+        scale=alt.Scale(domain=list(domain), range=list(colours)),
+        title=None,
+        legend=_LONG_LEGEND if len(domain) > 4 else _LEGEND,
+    )
 
 
 def _present(frame: pl.DataFrame, series: str, colours: Mapping[str, str]) -> list[str]:

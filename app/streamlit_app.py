@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.shell import AT_HOME
 
+FIRST = "overview"
 PAGES = {
     "Today": [
         ("overview", "Overview", "📊"),
@@ -27,12 +28,16 @@ PAGES = {
 
 st.session_state[AT_HOME] = True
 st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
-st.navigation(
-    {
-        section: [
-            st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "overview") for name, title, icon in pages
-        ]
-        for section, pages in PAGES.items()
-    },
-    expanded=True,
-).run()
+
+
+def front_door() -> None:
+    """/ leads to the first page, whose own address says its name like any other."""
+    st.switch_page(f"pages/{FIRST}.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+
+pages = {
+    section: [st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name) for name, title, icon in listed]
+    for section, listed in PAGES.items()
+}
+pages["Today"].insert(0, st.Page(front_door, title="callfacts", url_path="home", default=True, visibility="hidden"))
+st.navigation(pages, expanded=True).run()

@@ -22,6 +22,7 @@ from app.charts import (
     percent,
     stacked_bars,
     unpivoted,
+    until_last,
 )
 from app.page import Cell, Link
 from app.shell import heading, not_subscribed, nothing, open_page
@@ -221,7 +222,7 @@ with right:
 left, right = st.columns(2, gap="medium")
 with left:
     heading("How long people wait", note="Visits by their wait, in steps of 5 s; the last step is 10 min and more.")
-    waits = page.ask("queue_waits", filters)
+    waits = until_last(page.ask("queue_waits", filters), list(WAITS))
     page.chart(
         stacked_bars(
             unpivoted(waits, index=["from_s"], names=list(WAITS)),

@@ -35,9 +35,15 @@ def test_an_instant_is_told_on_the_wall_clock_of_the_zone():
 
 
 def test_markup_in_a_name_is_escaped_sign_by_sign():
-    assert plain("**Anna** <b>[x](http://y)</b>") == r"\*\*Anna\*\* \<b\>\[x\]\(http\://y\)\</b\>"
+    assert plain("**Anna** <b>[x](http://y)</b>") == "\\*\\*Anna\\*\\* \\<b\\>\\[x\\]\\(http\\:\u2060//y\\)\\</b\\>"
     assert plain(":red[danger] $x$ ~~y~~ `z`") == r"\:red\[danger\] \$x\$ \~\~y\~\~ \`z\`"
     assert plain("two\n\n# lines\t!") == r"two \# lines \!"
+
+
+def test_an_address_in_a_name_becomes_no_link():
+    for address in ("https://example.com", "www.example.com", "anna@example.com"):
+        assert "\u2060" in plain(address)
+        assert plain(address).replace("\\", "").replace("\u2060", "") == address
 
 
 def test_long_names_are_cut_and_say_so():

@@ -1,0 +1,192 @@
+"""Each page over each kind of warehouse: it opens without an error, says what it should, and the list equals the figure."""
+
+import re
+
+import pytest
+
+from tests.app.conftest import NAMES, PAGES, visit, words_of
+
+NEVER_EMPTY = {"definitions", "quality", "call", "agent_day", "calls"}
+
+
+def errors_of(app):
+    return [f"{error.message}\n{''.join(error.stack_trace)}" for error in app.exception]
+
+
+@pytest.mark.parametrize("name", ["demo", "one call", "everything null", "adversarial", "empty", "missing"])
+def test_every_page_opens_without_an_error(app_over, name):
+    app = app_over(name).run()
+    assert errors_of(app) == []
+    for page in PAGES:
+        visit(app, page, period="all")
+        assert (page, errors_of(app)) == (page, [])
+        assert app.title[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_of_when_its_data_is(app_over, page):
+    app = visit(app_over("demo").run(), page)
+    said = words_of(app)
+    assert "Data as of Fri 20 Nov 2026" in said.replace("\\", "")
+    assert "Europe/Rome" in said
+
+
+def test_a_missing_warehouse_is_a_page_that_says_what_to_run(app_over):
+    app = app_over("missing").run()
+    assert "There is no warehouse yet" in words_of(app)
+    assert any("transforms build" in code.value for code in app.code)
+
+
+def test_an_empty_warehouse_is_a_page_that_says_what_to_run(app_over):
+    app = app_over("empty").run()
+    assert "holds no calls yet" in words_of(app)
+
+
+def test_a_period_without_calls_offers_the_nearest_day_with_calls(app_over):
+    app = app_over("demo")
+    app.query_params["from"] = "2027-05-01"
+    app.run()
+    assert "No calls in this period" in words_of(app)
+    app.button(key="nearest-day").click().run()
+    assert errors_of(app) == []
+    assert app.query_params["from"] == "2026-11-20"
+    assert app.metric
+
+
+def test_filters_that_leave_nothing_offer_to_be_cleared(app_over):
+    app = app_over("demo")
+    app.query_params["queue"] = "no such queue"
+    app.run()
+    assert "The filters leave nothing" in words_of(app)
+    app.button(key="clear-all").click().run()
+    assert "queue" not in app.query_params
+    assert app.metric
+
+
+def test_an_unsubscribed_feed_is_named(app_over):
+    app = visit(app_over("one call").run(), "quality")
+    assert "call:completed" in words_of(app)
+
+
+def test_a_wrong_setting_is_one_line_that_names_its_key(app_over):
+    app = app_over("demo", reports='time_zone = "Europe/Nowhere"').run()
+    assert errors_of(app) == []
+    (line,) = [code.value for code in app.code]
+    assert "reports.time_zone" in line
+    assert "\n" not in line
+
+
+def test_a_damaged_warehouse_says_what_to_run(app_over, tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "warehouse.duckdb").write_bytes(b"no database" * 5000)
+    app = app_over("demo")
+    monkeypatch.setenv("CALLFACTS_DATA", str(broken))
+    app.run()
+    assert "cannot be read" in words_of(app)
+    assert any(code.value == "transforms build --full" for code in app.code)
+
+
+def test_filters_stay_in_the_url_and_on_the_next_page(app_over):
+    app = app_over("demo")
+    app.query_params["direction"] = "outbound"
+    app.query_params["period"] = "28d"
+    app.run()
+    app.query_params.clear()
+    app.switch_page("pages/outcomes.py").run()
+    assert (app.query_params["direction"], app.query_params["period"]) == ("outbound", "28d")
+
+
+def test_a_link_reproduces_the_view(app_over):
+    first = app_over("demo").run()
+    figure = first.metric[0].value
+    first.query_params["direction"] = "inbound"
+    first.query_params["queue"] = ["Sales", "Support"]
+    first.run()
+    narrowed = first.metric[0].value
+    assert narrowed != figure
+    second = app_over("demo")
+    for name, values in first.query_params.items():
+        second.query_params[name] = values
+    assert second.run().metric[0].value == narrowed
+
+
+@pytest.mark.parametrize("figure", ["offered", "answered", "abandoned", "talked"])
+def test_the_list_behind_a_figure_has_as_many_rows_as_the_figure_says(app_over, figure):
+    app = app_over("demo").run()
+    link = next(link for link in app.get("page_link") if f"figure={figure}" in link.proto.query_string)
+    stated = [int(word.replace(",", "")) for word in link.proto.label.split() if word.replace(",", "").isdigit()][
+        -1 if figure == "talked" else 0
+    ]
+    visit(app, "calls", period="7d", figure=figure)
+    assert f"**{stated:,} calls**" in words_of(app)
+
+
+def test_the_search_finds_a_part_of_a_number_and_says_when_nothing_matches(app_over):
+    app = visit(app_over("one call").run(), "calls", text="5550100")
+    assert "**1 calls**" in words_of(app)
+    visit(app, "calls", text="no such person")
+    assert "Nothing matches the search" in words_of(app)
+
+
+def test_a_call_is_told_in_words_with_its_journey(app_over):
+    app = visit(app_over("one call").run(), "call", of="acme", call="acme_1795185000.1")
+    said = words_of(app).replace("\\", "")
+    assert errors_of(app) == []
+    assert "Anna (+15550100) called in on Anna." in said
+    assert "Queue Anna: answered after a wait of 12s." in said
+    assert "Anna (201) answered after ringing 12s and talked 1m 35s." in said
+    assert "The called side hung up after 1m 47s (Anna)." in said
+    assert len(app.get("vega_lite_chart") or app.get("altair_chart") or app.get("arrow_vega_lite_chart")) == 1
+
+
+def test_a_call_that_is_not_there_is_said_kindly(app_over):
+    app = visit(app_over("demo").run(), "call", of="acme", call="acme_1.1")
+    assert "no such call" in words_of(app)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_are_shown_as_text_and_never_as_markup(app_over, kind):
+    place = list(NAMES).index(kind)
+    app = visit(app_over("adversarial").run(), "call", of=f"acme{place}", call=f"acme_{1795185000 + 60 * place}.1")
+    assert errors_of(app) == []
+    name = " ".join(NAMES[kind].split())[:20]
+    for element in [*app.markdown, *app.subheader, *app.caption, *app.metric]:
+        live = re.sub(r"\\.", "", str(element.value))
+        for markup in ("<script", "<img", "<b>", "**Anna", "](http", ":red[", "`code`", ":material"):
+            assert markup not in live
+    if name and kind != "long":
+        assert name[:4] in words_of(app).replace("\\", "")
+
+
+def test_html_is_ours_alone(app_over):
+    app = app_over("adversarial").run()
+    for page in PAGES:
+        visit(app, page, period="all")
+        for element in app.get("html"):
+            assert "Anna" not in str(element.proto.body)
+
+
+def test_unknown_words_in_a_url_are_taken_for_nothing_said(app_over):
+    app = app_over("demo")
+    for name, value in {
+        "period": "sometime",
+        "tz": "Mars/Base",
+        "compare": "never",
+        "from": "31/12",
+        "in_hours": "x",
+        "figure": "nonsense",
+        "at": "now",
+    }.items():
+        app.query_params[name] = value
+    app.run()
+    assert errors_of(app) == []
+    visit(app, "calls", figure="nonsense", order="nothing", at="yesterday", list="unheard")
+    assert errors_of(app) == []
+
+
+def test_the_question_mark_tells_formula_grain_and_sql(app_over):
+    app = app_over("demo").run()
+    said = words_of(app)
+    assert "answered / \\(offered − short abandons\\)" in said
+    assert any("from counted_calls" in code.value for code in app.code)
