@@ -72,7 +72,7 @@ bench: setup $(VENV)/.dev $(VENV)/.bench $(if $(shell command -v java 2>/dev/nul
 	$(BIN)/python -m tests.bench $(ARGS)
 
 docs: setup ## write the generated pages anew
-	$(BIN)/python -m transforms.tables >docs/tables.md
+	$(BIN)/python -m transforms.rollups >docs/tables.md
 	$(BIN)/python -m transforms.reports.catalog >docs/metrics.md
 
 pictures: setup $(VENV)/.dev ## a picture of every page, light, dark, wide and narrow

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from transforms.reports.catalog import METRICS, sql_text
-from transforms.tables import COUNT, INSTANT, TEXT, TRUTH, Column, Table, by_name, literal
+from transforms.tables import COUNT, INSTANT, TEXT, TRUTH, Column, Table, by_name, literal, markdown
 
 INSTANTS: Final = pa.list_(pa.field("item", INSTANT))
 
@@ -189,7 +189,7 @@ CONCURRENCY_BY_MINUTE: Final = Table(
     ),
     ("minute_at", "company"),
     ("minute_at", "company"),
-    "One row a minute with calls open: exact peak and time. A call without an end counts up to its last event, one longer than 31 days for 31",
+    "One row a minute with calls open. A call without an end counts up to its last event, one longer than 31 days for 31",
 )
 
 REPORT_TABLES: Final[dict[str, Table]] = by_name(
@@ -282,7 +282,8 @@ create or replace temp table changed_visit_quarters as
 create or replace temp table changed_numbers as
     select distinct company, external_key from (from calls_old union all from calls_new) where external_key is not null;
 create or replace temp table changed_hours as
-    select distinct company, unnest(hours_of(started_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms))) as hour_at
+    select distinct company,
+        unnest(hours_of(started_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms))) as hour_at
     from (from calls_old union all from calls_new);
 
 create or replace temp view todo_call_units as from call_units() semi join changed_quarters using (quarter_at);
@@ -319,7 +320,8 @@ delete from concurrency_by_minute where (company, hour_of(minute_at)) in (from c
 """
 
 _FORGET: Final = """
-drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units; drop view if exists todo_visit_units; drop view if exists todo_legs;
+drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units;
+drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours;
@@ -335,7 +337,8 @@ _CONTACTS: Final = """
             'they rang again' as how, answered_by_name as by_name
         from todo_contacts where direction = 'inbound' and external_key is not null and ended_at is not null
         union all
-        select company, external_key, call_id, started_at, case when answered_at is null then 'try' else 'reach' end, 'we called', caller_name
+        select company, external_key, call_id, started_at, case when answered_at is null then 'try' else 'reach' end,
+            'we called', caller_name
         from todo_contacts where direction = 'outbound' and external_key is not null)
 """
 
@@ -353,19 +356,22 @@ _FILL: Final[dict[str, str]] = {
         select quarter_at, company, direction, rounded_wait(waited_ms) as waited_ms, sum(calls) as calls, sum(wait_ms) as wait_ms
         from todo_abandon_units group by all""",
     "outcomes_by_quarter": """
-        select quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned, sum(calls) as calls
+        select quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned,
+            sum(calls) as calls
         from todo_outcome_units group by all""",
     "visits_by_quarter": """
         select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits, sum(wait_ms) as wait_ms
         from todo_visit_units group by all""",
     "agent_offers": """
-        select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id, callee_name as name,
+        select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id,
+            callee_name as name,
             callee_department as department, queue_name,
             offer_result(answered, ended_at, call_ended_at, ended_by, answered_by_at) as result, ring_ms, talk_ms, hold_ms,
             answered and leg < max(leg) filter (answered) over (partition by company, call_id) as transferred
         from todo_legs""",
     "missed_calls": """
-        select m.company, m.call_id, m.started_at, m.external_key, m.external_phone, m.caller_name, m.wait_ms, m.abandoned, m.outcome, m.trunk_name,
+        select m.company, m.call_id, m.started_at, m.external_key, m.external_phone, m.caller_name, m.wait_ms, m.abandoned,
+            m.outcome, m.trunk_name,
             m.queue_name as last_queue, coalesce(o.users_rung, 0) as users_rung, coalesce(o.users_unanswered, 0) as users_unanswered,
             coalesce(v.visits, 0) as visits, e.episode
         from todo_misses m
@@ -388,7 +394,8 @@ _FILL: Final[dict[str, str]] = {
             group by company, external_key, episode having misses > 0)""",
     "concurrency_by_minute": """
         select minute_at, company, max(open_calls)::bigint as peak,
-            sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint as busy_ms
+            sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint
+                as busy_ms
         from (
             select company, from_at, until_at, open_calls,
                 unnest(range(make_timestamptz((epoch_ms(from_at) // 60000) * 60000000), until_at, interval 1 minute)) as minute_at
@@ -405,3 +412,9 @@ _FILL: Final[dict[str, str]] = {
         group by all""",
 }
 """In an order in which each may read those before it."""
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(markdown(REPORT_TABLES.values()))  # docs/tables.md

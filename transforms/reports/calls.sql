@@ -1,7 +1,6 @@
 -- question: Which calls are these?
 -- grain: call
 -- key: company, call_id
--- metrics: is_figure
 -- result:
 --   company VARCHAR The company
 --   call_id VARCHAR The call

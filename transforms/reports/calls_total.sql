@@ -1,6 +1,5 @@
 -- question: How many calls are in the list, and how long did they talk?
 -- grain: one row, of the list of calls
--- metrics: is_figure
 -- result:
 --   calls BIGINT [calls] Calls in the list
 --   talk_ms BIGINT [ms] Talk of those that have ended

@@ -429,9 +429,11 @@ create or replace macro hours_of(from_at, until_at) as
     case when until_at > from_at then range(hour_of(from_at), until_at, interval 1 hour) else [] end;
 
 -- The local intervals from start to before stop, each by its start as an instant.
-create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
-    select distinct interval_of(quarter_at, time_zone, grain, first_weekday) as interval_at
+create or replace macro quarters(start, stop, time_zone, grain, first_weekday) as table
+    select quarter_at, interval_of(quarter_at, time_zone, grain, first_weekday) as interval_at
     from (select unnest(range(quarter_of(start), stop, interval 15 minutes)) as quarter_at);
+create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
+    select distinct interval_at from quarters(start, stop, time_zone, grain, first_weekday);
 
 -- Whether a text is part of a number or name of a call; letters of either case. What lists are sorted by, in milliseconds.
 create or replace macro is_found(part, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id) as

@@ -350,10 +350,11 @@ def test_a_queue_of_its_own_settings_and_the_total_from_counts() -> None:
     )
     own = QueueSettings(service_level_s=30, short_abandon_s=10, service_level_formula="of_answered_only", service_level_goal=0.9)
     settings = Reports(queues={"R": own})
-    assert table(con, "queues", "queue_name", "service_level", "formula", "goal", "short_abandoned", filters=Filters(settings=settings)) == [
+    filters = Filters(settings=settings)
+    assert table(con, "queues", "queue_name", "service_level", "formula", "goal", "short_abandoned", filters=filters) == [
         ("R", 1.0, "of_answered_only", 0.9, 1), ("Q", 0.0, "default", 0.8, 0),
     ]  # fmt: skip
-    assert one(con, "queues_total", Filters(settings=settings))["service_level"] == 0.5
+    assert one(con, "queues_total", filters)["service_level"] == 0.5
 
 
 @pytest.mark.parametrize(("within", "in_time"), [(9.999, 0), (10, 1), (10.0005, 1), (601, 1)])
@@ -485,7 +486,8 @@ def test_an_outbound_call_that_is_answered_recovers() -> None:
 
 
 def test_numbers_are_one_caller_by_their_last_nine_digits() -> None:
-    con = of(left(1, wait=20 * SECOND, phone="+44 1632 960001"), outbound(2, minute=5, phone="01632960001", talk=60 * SECOND), as_of=at(60))
+    ours = outbound(2, minute=5, phone="01632960001", talk=60 * SECOND)
+    con = of(left(1, wait=20 * SECOND, phone="+44 1632 960001"), ours, as_of=at(60))
     assert episodes(con) == [("recovered", 1, 0, "we called", 300_000)]
 
 
