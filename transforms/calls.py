@@ -67,7 +67,7 @@ def call_rows(timeline: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
         pl.col("callee_present").fill_null(False),
         duration_ms=(pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds(),
     )
-    texts = texts_by(timeline.filter(~pl.col("is_late")), "call", "tags", "flags")
+    texts = texts_by(timeline.select("call", "tags", "flags", "is_late").filter(~pl.col("is_late")), "call", "tags", "flags")
     return rows.join(texts, on="call", how="left").join(answers(legs), on="call", how="left").sort("call")
 
 

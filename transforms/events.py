@@ -39,15 +39,26 @@ def with_case(frame: pl.DataFrame, case: Callable[[str], str], *names: str) -> p
 
 def deliveries_by_event(deliveries: pl.DataFrame) -> pl.DataFrame:
     """One row an event_uid: the delivery that stands for it, delivery_count, last_received_at. From DELIVERIES."""
-    once = deliveries.filter(pl.struct("writer", "seq").is_first_distinct())
-    repeated = once["event_uid"].is_duplicated()
-    single = once.filter(~repeated).with_columns(delivery_count=pl.lit(1, pl.Int64), last_received_at=pl.col("received_at"))
-    several = once.filter(repeated).sort("event_uid", "received_at", "source", "writer", "seq")
+    # By hash: a row too many among the repeated does no harm, and hashes compare three times as fast.
+    repeated = deliveries.select(pl.col("event_uid").hash().is_duplicated()).to_series()
+    single = deliveries.filter(~repeated).with_columns(delivery_count=pl.lit(1, pl.Int64), last_received_at=pl.col("received_at"))
+    several = deliveries.filter(repeated).sort("event_uid", "received_at", "source", "writer", "seq")
+    several = several.filter(opens("event_uid", "writer", "seq"))  # a delivery that is there twice is its own neighbour
     runs = Runs.of(several.select(opens("event_uid")).to_series())
     standing = several[runs.first].with_columns(
         delivery_count=(runs.last - runs.first + 1).cast(pl.Int64), last_received_at=several["received_at"][runs.last]
     )
     return pl.concat([single, standing]).drop("k")
+
+
+def with_deliveries(events: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
+    """Adds to distinct events what deliveries_by_event has of them. Order stays."""
+    row = pl.int_range(pl.len(), dtype=ROW)
+    by_event = deliveries_by_event(deliveries).rechunk()
+    found = events.select("event_uid", row=row).join(by_event.select("event_uid", delivery=row), on="event_uid", how="left")
+    # Narrow, as the join may change the order; in one chunk, or each later step on the frame copies it.
+    rows = found.select("row", "delivery").rechunk().sort("row")["delivery"]
+    return events.with_columns(by_event.drop("event_uid").select(pl.all().gather(rows)))
 
 
 def with_phase(events: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
@@ -67,10 +78,10 @@ def unlisted_statuses(events: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFram
     return counts.filter(~in_case(counts["status"], str.upper).is_in(phases["status"].implode())).sort("status")
 
 
-def call_order(events: pl.DataFrame) -> pl.DataFrame:
-    """Sorted by call, family and the order within a call. Needs phase.
+def in_call_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Distinct events, sorted by call, family and the order within a call. Needs phase; adds call. Key: event_uid.
 
-    Family, instant, kind and phase are one number: that halves the time of the sort.
+    call numbers the calls from 0: comparing it is a fraction of comparing two texts. Family, instant, kind and phase are one number, and the wide rows are moved once: that halves the time.
     """
     rank = (
         _rank("family", FAMILIES) * 2**60
@@ -78,37 +89,36 @@ def call_order(events: pl.DataFrame) -> pl.DataFrame:
         + _rank("kind", KINDS) * 2**3
         + _rank("phase", PHASES)
     )
-    ranked = events.with_columns(rank=rank)
-    ordered = ranked.sort("k", "rank", "event_uid")
+    order = ("k", "rank", "event_uid")
+    ranked = events.with_columns(rank=rank).rechunk()  # rows gathered from many chunks take eight times as long
+    ordered = ranked[_distinct_rows(ranked, order)]
     # k is a digest: should two calls ever share one, a build must neither fail nor mix them.
-    mixed = ordered.select((~opens("k") & opens("company", "call_id")).any()).item()
-    return (ranked.sort("k", "company", "call_id", "rank", "event_uid") if mixed else ordered).drop("rank")
+    starts = ordered.select(opens("company", "call_id")).to_series()
+    if (starts & ~ordered.select(opens("k")).to_series()).any():
+        ordered = ranked[_distinct_rows(ranked, ("company", "call_id", *order))]
+        starts = ordered.select(opens("company", "call_id")).to_series()
+    return ordered.drop("rank").with_columns(call=starts.cum_sum().cast(ROW) - 1)
 
 
 def ordered_events(typed: pl.DataFrame, deliveries: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
     """Distinct events of the families call and live, in order.
 
-    From TYPED_CALL and DELIVERIES; adds phase, received_at, source, integration_id, writer, seq, delivery_count and
+    From TYPED_CALL and DELIVERIES; adds call, phase, received_at, source, integration_id, writer, seq, delivery_count and
     last_received_at; ended_by and direction in lower case. Key: event_uid.
     """
-    events = (
-        typed.join(deliveries_by_event(deliveries), on="event_uid", how="left")
-        .pipe(with_phase, phases)
+    return (
+        typed.pipe(with_phase, phases)
         .pipe(with_case, str.lower, "ended_by", "direction")
-        .pipe(call_order)
+        .pipe(in_call_order)
+        .pipe(with_deliveries, deliveries)
     )
-    # Equal events are neighbours now: event_uid is last in the order, and all that comes before follows from the event.
-    return events.filter(pl.col("event_uid").ne_missing(pl.col("event_uid").shift(1)))
 
 
 def ordered_vendor_events(typed: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
     """Distinct events of the family vendor by call, event_time, event_uid, with their deliveries. From TYPED_VENDOR."""
-    events = (
-        typed.join(deliveries_by_event(deliveries), on="event_uid", how="left")
-        .pipe(with_case, str.lower, "ended_by")
-        .sort("k", "company", "call_id", "event_time", "event_uid")
-    )
-    return events.filter(pl.col("event_uid").ne_missing(pl.col("event_uid").shift(1)))
+    events = typed.rechunk()
+    rows = _distinct_rows(events, ("k", "company", "call_id", "event_time", "event_uid"))
+    return events[rows].pipe(with_case, str.lower, "ended_by").pipe(with_deliveries, deliveries)
 
 
 def newest(vendor_events: pl.DataFrame) -> pl.DataFrame:
@@ -123,7 +133,8 @@ def basis_of_calls(events: pl.DataFrame, vendor: pl.DataFrame) -> tuple[pl.DataF
     The basis is the first of call, live, vendor that has an end, or if none has one the first that has events. From
     ordered_events and newest, in their order.
     """
-    runs = Runs.of(events.select(opens("k", "company", "call_id", "family")).to_series())
+    starts = events.select(opens("call", "family")).to_series()
+    runs = Runs.of(starts)
     candidates = pl.concat(
         [
             events.select("company", "call_id", "family")[runs.first].with_columns(
@@ -139,18 +150,17 @@ def basis_of_calls(events: pl.DataFrame, vendor: pl.DataFrame) -> tuple[pl.DataF
     own, from_vendor = basis.filter(~is_vendor)["row"], basis.filter(is_vendor)["row"]
     if len(own) < len(runs):
         is_basis = pl.repeat(False, len(runs), eager=True).scatter(own, True)
-        run = opens("k", "company", "call_id", "family").cum_sum() - 1
-        events = events.filter(pl.lit(is_basis).gather(run))
+        events = events.filter(is_basis.gather(starts.cum_sum() - 1))
     return events, vendor[from_vendor.sort()]
 
 
 def timeline(events: pl.DataFrame) -> pl.DataFrame:
-    """Adds what each event is to its call: call (number of the call, from 0), is_state, is_late, next_at.
+    """Adds what each event is to its call: is_state, is_late, next_at; numbers the calls anew, from 0.
 
     From ordered_events of one family a call. An event before the first end opens a state, which lasts to next_at, the
     next event's time (null for the last state of an open call); the first end opens none; what follows it is late.
     """
-    first = opens("k", "company", "call_id")
+    first = opens("call")
     is_end = pl.col("kind") == "end"
     ends_before = is_end.cum_sum() - is_end.cast(pl.UInt32)
     numbered = events.with_columns(
@@ -174,3 +184,10 @@ def texts_by(frame: pl.DataFrame, by: str, *names: str) -> pl.DataFrame:
 
 def _rank(name: str, order: tuple[str, ...]) -> pl.Expr:
     return pl.col(name).replace_strict(order, range(len(order)), return_dtype=pl.Int64)
+
+
+def _distinct_rows(events: pl.DataFrame, order: tuple[str, ...]) -> pl.Series:
+    """Row numbers in this order, which ends in event_uid and follows from the event alone: equal events are neighbours."""
+    rows = events.select(pl.arg_sort_by(*order)).to_series()
+    uids = events["event_uid"].gather(rows)
+    return rows.filter(uids.ne_missing(uids.shift(1)))

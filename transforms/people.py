@@ -22,8 +22,9 @@ def people_seen(events: pl.DataFrame, flows: pl.DataFrame) -> pl.DataFrame:
     """PEOPLE_SEEN of these events: from ordered_events, and the flows of all ordered_vendor_events."""
     rank = pl.col("kind").replace_strict(KINDS, range(len(KINDS)), return_dtype=pl.Int64)
     seen = [
-        frame.filter((pl.col(f"{side}_type") == "LOCAL") & pl.col(f"{side}_extension").is_not_null()).select(
+        frame.select(
             "company",
+            pl.col(f"{side}_type").alias("type"),
             pl.col(f"{side}_extension").alias("extension"),
             *(pl.col(f"{side}_{field}").alias(field) for field in _KEPT),
             pl.col("event_time").alias("last_seen_at"),
@@ -32,6 +33,8 @@ def people_seen(events: pl.DataFrame, flows: pl.DataFrame) -> pl.DataFrame:
             pl.lit(_SIDES.index(side), pl.Int64).alias("side"),
             place.alias("place"),
         )
+        .filter((pl.col("type") == "LOCAL") & pl.col("extension").is_not_null())
+        .drop("type")
         for side in _SIDES
         for frame, order, place in (
             (events, rank, pl.lit(0, pl.Int64)),

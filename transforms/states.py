@@ -25,7 +25,8 @@ def states(timeline: pl.DataFrame) -> pl.DataFrame:
     Columns of call_states, and call, callee_present, callee_department, callee_device, queue_id.
     """
     callee = ("present", "type", "phone", "name", "user_id", "extension", "department", "device")
-    opened = timeline.filter("is_state").select(
+    opened = timeline.select(
+        "is_state",
         "call",
         "company",
         "call_id",
@@ -37,7 +38,7 @@ def states(timeline: pl.DataFrame) -> pl.DataFrame:
         *(f"callee_{field}" for field in callee),
         "queue_name",
         "queue_id",
-    )
+    ).filter("is_state")
     return opened.with_columns(seq=number_in("call"), duration_ms=DURATION_MS)
 
 

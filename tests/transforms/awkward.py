@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-
 from tests.builders import COMPANY, MONDAY, Event, epoch_ms
 from tests.transforms.reference_model import Delivery
 
