@@ -28,6 +28,8 @@ TEAL: Final = "#12a068"
 VIOLET: Final = "#7450ee"
 GREY: Final = "#65686d"
 SLATE: Final = "#81959f"
+QUIET: Final = "#7b8087"
+"""Words in a picture: to be read on white and on dark."""
 SERIES: Final = (BLUE, VERMILION, TEAL, OCHRE, PLUM, VIOLET, SLATE, GREY)
 
 OUTCOMES: Final[Mapping[str, str]] = {
@@ -388,7 +390,7 @@ def bars(
         )
     if name is not None:
         bar = bar.add_params(alt.selection_point(name=name, fields=["key"]))
-    figure = base.mark_text(align="left", dx=5, fontSize=12, color=GREY).encode(text="text:N")
+    figure = base.mark_text(align="left", dx=5, fontSize=12, color=QUIET).encode(text="text:N")
     return _sized(bar + figure, max(90, 30 * rows.height + 50))
 
 
@@ -684,8 +686,7 @@ def wall_clock_ms(at: pl.Expr, time_zone: str) -> pl.Expr:
 
 
 # in columns, so that on a narrow screen a long legend goes on below instead of out of the picture
-_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=4, columnPadding=12)
-_LONG_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=3, columnPadding=12)
+_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=3, columnPadding=12)
 
 
 def _colour(field: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Color:
@@ -693,7 +694,7 @@ def _colour(field: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Co
         f"{field}:N",
         scale=alt.Scale(domain=list(domain), range=list(colours)),
         title=None,
-        legend=_LONG_LEGEND if len(domain) > 4 else _LEGEND,
+        legend=_LEGEND,
     )
 
 

@@ -28,7 +28,10 @@ call = found.row(0, named=True)
 states, legs, visits = (page.ask(report, asked).to_dicts() for report in ("call_states", "call_legs", "call_visits"))
 
 heading(f"{plain(party(call, 'caller'))} → {plain(party(call, 'callee'))}")
-st.markdown(f"{plain(page.instant(call['started_at']))} · {plain(words(call['direction']))} · {plain(words(call['outcome']))}")
+said = [page.instant(call["started_at"]), words(call["direction"]), words(call["outcome"])]
+said += [f"ended by {short(call['ended_by'], limit=30)}"] if call["ended_by"] else []
+said += [short(cause, limit=60)] if (cause := call["end_cause_text"] or call["end_cause_name"]) else []
+st.caption(" · ".join(plain(part) for part in said))
 st.markdown(plain(sentence(call, legs, visits)))
 with st.container(horizontal=True, gap="small", key="around"):
     if call["external_key"]:
@@ -38,16 +41,14 @@ with st.container(horizontal=True, gap="small", key="around"):
         agent = f"{call['company']}_{call['answered_by_extension']}"
         page.link(("agent_day", {"agent": agent, "day": day}), f"🗓️ The day of {plain(short(call['answered_by_name'] or agent, limit=30))}")
 
-with st.grid(min_column_width=140, gap="small"):
+with st.grid(4, min_column_width=140, gap="small"):
     for label, value in (
         ("Wait", duration(call["wait_ms"])),
         ("Talk", duration(call["talk_ms"])),
         ("Hold", duration(call["hold_ms"])),
         ("Length", duration(call["duration_ms"])),
-        ("Ended by", words(call["ended_by"])),
-        ("Why it ended", short(call["end_cause_text"] or call["end_cause_name"] or "–", limit=30)),
     ):
-        st.metric(label, plain(value) if label in ("Ended by", "Why it ended") else value, border=True)
+        st.metric(label, value, border=True)
 
 heading("The journey", note="Each party on a line: when their phone rang, when they talked and were on hold.")
 if states:

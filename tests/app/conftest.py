@@ -46,17 +46,60 @@ def add_rows(path, **tables):
 def call_row(name, at, **changes):
     """An inbound, answered call in which every text is `name`."""
     row = {
-        "company": "acme", "pbx": name, "call_id": f"acme_{int(at.timestamp())}.1", "basis": "call", "started_at": at,
-        "answered_at": at + timedelta(seconds=12), "ended_at": at + timedelta(seconds=107), "duration_ms": 107_000, "ring_ms": 12_000, "talk_ms": 95_000,
-        "hold_ms": 0, "other_ms": 0, "wait_ms": 12_000, "hold_count": 0, "leg_count": 1, "transfer_count": 0, "direction": "inbound",
-        "caller_type": "REMOTE", "caller_phone": "+15550100", "caller_name": name, "callee_type": "LOCAL", "callee_phone": "201", "callee_name": name,
-        "callee_user_id": "u1", "callee_extension": "201", "callee_department": name, "answered_by_at": at + timedelta(seconds=12),
-        "answered_by_user_id": "u1", "answered_by_extension": "201", "answered_by_name": name, "answered_by_department": name, "destination": name,
-        "service": name, "trunk_name": name, "queue_name": name, "external_phone": "+15550100", "external_key": "15550100", "tags": [name], "flags": [name],
-        "end_cause": "16", "end_cause_text": name, "end_cause_name": "Normal call clearing", "end_cause_category": "normal", "ended_by": "callee",
-        "outcome": "answered", "event_count": 3, "delivery_count": 3, "late_events": 0, "has_start": True, "has_end": True, "first_received_at": at,
-        "last_received_at": at, "abandoned": False,
-    }  # fmt: skip
+        "company": "acme",
+        "pbx": name,
+        "call_id": f"acme_{int(at.timestamp())}.1",
+        "basis": "call",
+        "started_at": at,
+        "answered_at": at + timedelta(seconds=12),
+        "ended_at": at + timedelta(seconds=107),
+        "duration_ms": 107_000,
+        "ring_ms": 12_000,
+        "talk_ms": 95_000,
+        "hold_ms": 0,
+        "other_ms": 0,
+        "wait_ms": 12_000,
+        "hold_count": 0,
+        "leg_count": 1,
+        "transfer_count": 0,
+        "direction": "inbound",
+        "caller_type": "REMOTE",
+        "caller_phone": "+15550100",
+        "caller_name": name,
+        "callee_type": "LOCAL",
+        "callee_phone": "201",
+        "callee_name": name,
+        "callee_user_id": "u1",
+        "callee_extension": "201",
+        "callee_department": name,
+        "answered_by_at": at + timedelta(seconds=12),
+        "answered_by_user_id": "u1",
+        "answered_by_extension": "201",
+        "answered_by_name": name,
+        "answered_by_department": name,
+        "destination": name,
+        "service": name,
+        "trunk_name": name,
+        "queue_name": name,
+        "external_phone": "+15550100",
+        "external_key": "15550100",
+        "tags": [name],
+        "flags": [name],
+        "end_cause": "16",
+        "end_cause_text": name,
+        "end_cause_name": "Normal call clearing",
+        "end_cause_category": "normal",
+        "ended_by": "callee",
+        "outcome": "answered",
+        "event_count": 3,
+        "delivery_count": 3,
+        "late_events": 0,
+        "has_start": True,
+        "has_end": True,
+        "first_received_at": at,
+        "last_received_at": at,
+        "abandoned": False,
+    }
     return row | changes
 
 
@@ -69,33 +112,97 @@ def facts_of(name, at, **changes):
     return {
         "calls": [call],
         "call_states": [
-            key | {"seq": place, "status": name, "phase": phase, "started_at": start, "ended_at": until, "duration_ms": (until - start) // timedelta(milliseconds=1),
-                   "caller_phone": "+15550100", "callee_type": "LOCAL", "callee_phone": "201", "callee_name": name, "callee_user_id": "u1",
-                   "callee_extension": "201", "queue_name": name}
+            key
+            | {
+                "seq": place,
+                "status": name,
+                "phase": phase,
+                "started_at": start,
+                "ended_at": until,
+                "duration_ms": (until - start) // timedelta(milliseconds=1),
+                "caller_phone": "+15550100",
+                "callee_type": "LOCAL",
+                "callee_phone": "201",
+                "callee_name": name,
+                "callee_user_id": "u1",
+                "callee_extension": "201",
+                "queue_name": name,
+            }
             for place, (phase, start, until) in enumerate(phases)
         ],
         "call_legs": [
-            key | {"leg": 0, "callee_type": "LOCAL", "callee_phone": "201", "callee_name": name, "callee_user_id": "u1", "callee_extension": "201",
-                   "callee_department": name, "queue_name": name, "started_at": at, "answered_at": at + timedelta(seconds=12), "ended_at": end,
-                   "ring_ms": 12_000, "talk_ms": 95_000, "hold_ms": 0, "other_ms": 0, "answered": True}
+            key
+            | {
+                "leg": 0,
+                "callee_type": "LOCAL",
+                "callee_phone": "201",
+                "callee_name": name,
+                "callee_user_id": "u1",
+                "callee_extension": "201",
+                "callee_department": name,
+                "queue_name": name,
+                "started_at": at,
+                "answered_at": at + timedelta(seconds=12),
+                "ended_at": end,
+                "ring_ms": 12_000,
+                "talk_ms": 95_000,
+                "hold_ms": 0,
+                "other_ms": 0,
+                "answered": True,
+            }
         ],
         "queue_visits": [
-            key | {"visit": 0, "queue_name": name, "queue_id": name, "entered_at": at, "left_at": end, "answered_at": at + timedelta(seconds=12),
-                   "answered_by_user_id": "u1", "wait_ms": 12_000, "result": "answered"}
+            key
+            | {
+                "visit": 0,
+                "queue_name": name,
+                "queue_id": name,
+                "entered_at": at,
+                "left_at": end,
+                "answered_at": at + timedelta(seconds=12),
+                "answered_by_user_id": "u1",
+                "wait_ms": 12_000,
+                "result": "answered",
+            }
         ],
         "call_events": [
-            key | {"event_uid": f"{place}" * 64, "family": "call", "event_type": name, "kind": "start", "event_time": start, "received_at": start,
-                   "source": name, "integration_id": name, "writer": "0" * 32, "seq": place + 1, "pbx": name, "status": name, "phase": phase,
-                   "caller_phone": "+15550100", "callee_phone": "201"}
+            key
+            | {
+                "event_uid": f"{place}" * 64,
+                "family": "call",
+                "event_type": name,
+                "kind": "start",
+                "event_time": start,
+                "received_at": start,
+                "source": name,
+                "integration_id": name,
+                "writer": "0" * 32,
+                "seq": place + 1,
+                "pbx": name,
+                "status": name,
+                "phase": phase,
+                "caller_phone": "+15550100",
+                "callee_phone": "201",
+            }
             for place, (phase, start, _) in enumerate(phases)
         ],
-        "people": [{"company": "acme", "extension": "201", "user_id": "u1", "name": name, "email": name, "department": name, "last_seen_at": at}],
+        "people": [
+            {"company": "acme", "extension": "201", "user_id": "u1", "name": name, "email": name, "department": name, "last_seen_at": at}
+        ],
         "presence_intervals": [
-            {"company": "acme", "extension": "201", "kind": kind, "started_at": at, "status": name, "message": name, "ended_at": end,
-             "duration_ms": 107_000}
+            {
+                "company": "acme",
+                "extension": "201",
+                "kind": kind,
+                "started_at": at,
+                "status": name,
+                "message": name,
+                "ended_at": end,
+                "duration_ms": 107_000,
+            }
             for kind in ("user", "telephony")
         ],
-    }  # fmt: skip
+    }
 
 
 def merged(*several):
@@ -140,10 +247,13 @@ def warehouses(tmp_path_factory):
         "last_received_at": at,
     }
     made["everything null"] = add_rows(
-        empty_warehouse(root("everything null")), calls=[bare],
+        empty_warehouse(root("everything null")),
+        calls=[bare],
         call_states=[{"company": "acme", "call_id": "acme_1.1", "seq": 0, "phase": "other", "started_at": at}],
-        call_events=[{"company": "acme", "call_id": "acme_1.1", "event_uid": "0" * 64, "family": "call", "kind": "update", "event_time": at}],
-    )  # fmt: skip
+        call_events=[
+            {"company": "acme", "call_id": "acme_1.1", "event_uid": "0" * 64, "family": "call", "kind": "update", "event_time": at}
+        ],
+    )
     made["adversarial"] = add_rows(
         empty_warehouse(root("adversarial")),
         **merged(*(facts_of(name, at + timedelta(minutes=place), company=f"acme{place}") for place, name in enumerate(NAMES.values()))),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.charts import OUTCOMES, PHASES, SERIES
+from app.charts import DAY, OUTCOMES, PHASES, QUIET, SERIES
 
 # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
 SIGHTS = {
@@ -65,7 +65,9 @@ def test_any_two_colours_of_one_chart_can_be_told_apart(palette, sight):
 @pytest.mark.parametrize("ground", ["light", "dark"])
 def test_every_colour_stands_out_from_its_ground(ground):
     background = theme()[ground]["backgroundColor"]
-    weak = {colour: round(contrast(colour, background), 2) for colour in {*OUTCOMES.values(), *PHASES.values(), *SERIES}}
+    weak = {
+        colour: round(contrast(colour, background), 2) for colour in {*OUTCOMES.values(), *PHASES.values(), *DAY.values(), *SERIES, QUIET}
+    }
     assert {colour: ratio for colour, ratio in weak.items() if ratio < 3} == {}
 
 

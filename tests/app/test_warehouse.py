@@ -1,7 +1,7 @@
 """The published file as many readers see it."""
 
-import os
 import threading
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -62,9 +62,9 @@ def test_the_old_file_is_let_go_once_its_last_reader_is_done(warehouse):
 
 def open_files(path):
     found = []
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{entry}")
+            target = str(entry.readlink())
         except FileNotFoundError:
             continue
         if target.startswith(str(path)):
@@ -76,7 +76,7 @@ def test_the_file_is_never_locked(warehouse):
     publish(warehouse.path, 1)
     with warehouse.cursor() as cursor:
         cursor.sql("select n from calls").fetchall()
-        os.chmod(warehouse.path, 0o644)
+        warehouse.path.chmod(0o644)
         with duckdb.connect(str(warehouse.path.rename(warehouse.path.with_suffix(".other")))) as writer:
             writer.execute("insert into calls values (3)")
 
