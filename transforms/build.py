@@ -192,7 +192,9 @@ class _Build:
         """What is new, or everything where that cannot be."""
         try:
             with self._workshop() as shop:
-                return self._incremental(shop)
+                done = self._incremental(shop)
+                shop.settle()
+                return done
         except _NotIncremental as reason:
             return self.made_afresh(str(reason))
         except duckdb.OutOfMemoryException as error:
@@ -205,7 +207,9 @@ class _Build:
         """Everything, from the landing zone."""
         try:
             with self._workshop() as shop:
-                return self._full(shop, reason)
+                done = self._full(shop, reason)
+                shop.settle()
+                return done
         except duckdb.Error as error:
             raise BuildError(f"{self.folder}: {_one_line(error)}; check the disk, and [transforms] memory_limit") from error
 

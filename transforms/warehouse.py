@@ -57,8 +57,9 @@ from transforms.tables import (
 STORAGE_VERSION: Final = "v1.4.0"
 """The oldest DuckDB that can open the published file."""
 
-CHECKPOINT_BYTES: Final = 256 * 1024**2
-"""A write-ahead log of events.duckdb longer than this is worked into its file at the end of a build."""
+CHECKPOINT_BYTES: Final = 32 * 1024**2
+"""A log of events.duckdb longer than this is worked into its file at the end of a build: to replay it costs more a build than
+to leave a short one costs."""
 
 DELIVERY: Final = ("writer", "seq", "received_at", "source", "integration_id")
 """The columns of a delivery that stand behind those of its event."""
@@ -151,6 +152,7 @@ class Workshop:
             "autoinstall_known_extensions": "false",
         }.items():
             self.con.execute(f"set global {setting} = {_literal(value)}")
+        self.con.execute("pragma disable_checkpoint_on_shutdown")
 
     def __enter__(self) -> Self:
         return self
