@@ -66,6 +66,14 @@ def duration(ms: float | None) -> str:
     return f"{sign}{seconds}s"
 
 
+def long_duration(ms: float | None) -> str:
+    """As `duration`, but from two days on in days and hours: `6d 22h`."""
+    if ms is None or ms != ms or ms < 172_800_000:
+        return duration(ms)
+    days, hours = divmod(int(ms / 3_600_000), 24)
+    return f"{days}d {hours:02d}h"
+
+
 def clock(ms: float | None) -> str:
     """ms since a call's beginning → `01:47.000`, as in the golden cases."""
     if ms is None:

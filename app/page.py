@@ -21,7 +21,7 @@ from app.filters import Choice, chips, narrowing_of, period_words
 from app.warehouse import Version, Warehouse
 from ingest.config import Config
 from ingest.errors import CallfactsError
-from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, ResultColumn, ask, ask_usual
+from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report, ResultColumn, ask, ask_usual
 from transforms.reports.payload import Payload, payload
 
 ROWS_ON_SCREEN: Final = 100
@@ -279,10 +279,17 @@ class Page:
             _styled(frame, drawn, self.time_zone), hide_index=True, placeholder=NOTHING, height="content", key=f"made-{name}", alt=name
         )
 
-    def made_rows(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str) -> None:
-        """Words in a table."""
+    def made_rows(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str, row_height: int | None = None) -> None:
+        """Words in a table; in higher rows long words go on in a second line."""
         table = pl.DataFrame(rows, schema=dict.fromkeys(headings, pl.String()), orient="row")
-        st.dataframe(table.to_pandas(), hide_index=True, height="content" if table.height <= 16 else TALLEST, key=f"made-{name}", alt=name)
+        st.dataframe(
+            table.to_pandas(),
+            hide_index=True,
+            height="content" if table.height <= 16 else TALLEST,
+            row_height=row_height,
+            key=f"made-{name}",
+            alt=name,
+        )
 
     def facts(self, row: Mapping[str, Any], meanings: Mapping[str, str], *, name: str) -> None:
         """One row, turned on its side: each column with its value and what it means."""
@@ -390,6 +397,11 @@ def _file_stem(title: str, name: str) -> str:
 def _describe(metric: Metric) -> None:
     st.markdown(f"**{plain(metric.label)}**  \n{plain(metric.formula)}")
     st.caption(f"grain: {plain(metric.grain)} · unit: {plain(metric.unit)} · from: {plain(metric.source)}")
+
+
+def columns_of(report: Report) -> list[Column]:
+    """Every column of a report, under its own name."""
+    return [_column(column, column.name) for column in report.columns]
 
 
 def _column(declared: ResultColumn, label: str) -> Column:

@@ -9,10 +9,8 @@ from transforms.reports.catalog import METRICS, REPORTS
 
 page = open_page("Definitions", "What do the words mean, and which settings are in force?", uses=None, needs_calls=False)
 
-heading(
-    "Settings in force",
-    note=f"`[reports]` of {plain(page.config.where)}. A change counts at once, for the past too: no table depends on it.",
-)
+file = page.config.file.name if page.config.file else "the default configuration"
+heading("Settings in force", note=f"`[reports]` of {plain(file)}. A change counts at once, for the past too: no table depends on it.")
 page.made_rows(("Key", "Value", "What it does"), settings_rows(page.config.reports), name="settings")
 
 heading("Metrics", note="Each formula once: a macro in the warehouse, which pages, files and your own SQL share.")
@@ -22,6 +20,7 @@ page.made_rows(
     ("Metric", "Formula", "Grain", "Unit", "From"),
     [(metric.label, metric.formula, metric.grain, metric.unit, metric.source) for metric in found],
     name="metrics",
+    row_height=58,
 )
 with st.expander("The macros as SQL"):
     st.code("\n\n".join(f"-- {metric.label}\n{metric.sql}" for metric in found) or "-- none", language="sql")

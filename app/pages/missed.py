@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, TEAL, bars, change, count, duration, percent, stacked_rows, unpivoted
+from app.charts import BLUE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
@@ -64,7 +64,7 @@ with st.grid(4, min_column_width=165, gap="small"):
     )
     page.tile(
         "Waits longest",
-        duration(max(open_callers["age_ms"].to_list(), default=None)),
+        long_duration(max(open_callers["age_ms"].to_list(), default=None)),
         report="missed_callers",
         metric="callback_priority",
         note="since the first call in vain" if now["open"] else None,
@@ -80,7 +80,7 @@ with st.grid(4, min_column_width=165, gap="small"):
     )
     page.tile(
         "Median time to recovery",
-        duration(now["median_recovery_ms"]),
+        long_duration(now["median_recovery_ms"]),
         report="missed_summary",
         metric="recovery_rate",
         better="less",

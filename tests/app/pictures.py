@@ -17,7 +17,11 @@ from tests.app.conftest import PAGES
 from tests.warehouses import simulated_warehouse
 
 SETTINGS = """time_zone = "Europe/Rome"
-business_hours = { monday = ["08:00-18:00"], tuesday = ["08:00-18:00"], wednesday = ["08:00-18:00"], thursday = ["08:00-18:00"], friday = ["08:00-17:00"] }
+business_hours.monday = ["08:00-18:00"]
+business_hours.tuesday = ["08:00-18:00"]
+business_hours.wednesday = ["08:00-18:00"]
+business_hours.thursday = ["08:00-18:00"]
+business_hours.friday = ["08:00-17:00"]
 [reports.queues."Support"]
 service_level_s = 30
 service_level_goal = 0.6"""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.charts import age, count, duration, instant, percent, plain, short, words
+from app.charts import age, count, duration, instant, long_duration, percent, plain, short, words
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,16 @@ from app.charts import age, count, duration, instant, percent, plain, short, wor
 )  # fmt: skip
 def test_durations_read_as_minutes_and_seconds(ms, text):
     assert duration(ms) == text
+
+
+def test_an_age_of_days_is_told_in_days():
+    assert [long_duration(ms) for ms in (None, 245_000, 172_799_000, 172_800_000, 601_200_000)] == [
+        "–",
+        "4m 05s",
+        "47h 59m 59s",
+        "2d 00h",
+        "6d 23h",
+    ]
 
 
 def test_a_rate_without_a_denominator_is_a_dash_and_never_zero_or_hundred():

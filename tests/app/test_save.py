@@ -1,0 +1,55 @@
+"""A report as a file, from the command line."""
+
+import csv
+import io
+
+import openpyxl
+import pytest
+
+from app.__main__ import main
+
+
+@pytest.fixture
+def configured(warehouses, tmp_path, monkeypatch):
+    config = tmp_path / "callfacts.toml"
+    config.write_text(f"[storage]\nroot = '{warehouses['demo'].parent}'\n[reports]\ntime_zone = 'Europe/Rome'\n")
+    monkeypatch.setenv("CALLFACTS_CONFIG", str(config))
+    monkeypatch.delenv("CALLFACTS_DATA", raising=False)
+    return tmp_path
+
+
+def rows_of(file):
+    return list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"))))
+
+
+def test_a_link_s_query_is_saved_as_the_page_shows_it(configured):
+    everything, missed = configured / "all.csv", configured / "missed.csv"
+    assert main(["calls", "--out", str(everything), "--view", "http://localhost/calls?period=28d"]) == 0
+    assert main(["calls", "--out", str(missed), "--view", "period=28d&figure=missed&company=it_w100001"]) == 0
+    assert 0 < len(rows_of(missed)) < len(rows_of(everything))
+    first = rows_of(missed)[0]
+    assert (first["direction"], first["company"], first["time zone"]) == ("inbound", "it_w100001", "Europe/Rome")
+    assert first["filter"].startswith("Last 28 days")
+
+
+def test_the_ending_says_the_format(configured):
+    out = configured / "queues.xlsx"
+    assert main(["queues", "--out", str(out), "--view", "period=28d"]) == 0
+    assert openpyxl.load_workbook(out).sheetnames == ["Rows", "About"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["calls", "--out", "x.pdf"], "the ending says the format"), (["no_such", "--out", "x.csv"], "no_such"), (["calls"], "--out")],
+)
+def test_bad_usage_is_one_line_and_exit_2(configured, capsys, arguments, said):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_missing_warehouse_is_one_line_and_exit_1(configured, monkeypatch, capsys):
+    monkeypatch.setenv("CALLFACTS_DATA", str(configured / "nowhere"))
+    assert main(["calls", "--out", str(configured / "x.csv")]) == 1
+    assert "transforms build" in capsys.readouterr().err
