@@ -18,8 +18,8 @@ def run(*, quick: bool) -> str:
         if client is None:
             return "Not measured: there is no C compiler for the load client."
         lines = [
-            f"{RATE:,} events/s (open loop) on the same two cores, while the other work runs in processes of their own; it is started again",
-            "when it ends. No limit of memory or processor is set for it; `nice` is what docs/operate.md recommends for builds.",
+            f"{RATE:,} events/s (open loop) on the same two cores, while other work runs in processes of its own; it is started",
+            "again when it ends. No limit of memory or processor is set for it; `nice` is what docs/operate.md recommends for builds.",
             "",
             "| beside it | p50 ms | p99 ms | p99.9 ms | max ms | not sent in time | runs of the work |",
             "|---|---|---|---|---|---|---|",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ingest.config import Storage
-from ingest.journal import Handover, Journal, Limits, NewRow
+from ingest.journal import Handover, Journal, Limits, NewRow, WriterLock
 from ingest.layout import PartName
 from ingest.parts import list_parts, write_part
 from ingest.storage import open_zone
@@ -65,12 +65,20 @@ def rolling(count: int) -> tuple[float, int]:
     return seconds, peak
 
 
+class Dead(Handover):
+    """Nobody lands these files, and the writer's lock is let go at the end, as by a process that has died."""
+
+    def own(self, lock: WriterLock) -> None:
+        self.lock = lock
+
+
 async def fill_journal(folder: Path, count: int) -> None:
     sample = bodies(min(count, 20_000))
     now = time.time_ns() // 1000
     # files as a busy ingester leaves them: five seconds at 10,000 a second
     limits = Limits(roll_seconds=80_000, roll_bytes=50_000 * 900, max_pending_bytes=1 << 30, max_bytes=1 << 40)
-    journal = Journal(folder, limits=limits, handover=Handover(), meter=Meter())
+    dead = Dead()
+    journal = Journal(folder, limits=limits, handover=dead, meter=Meter())
     await journal.start()
     for start in range(0, count, 1000):
         rows: list[NewRow] = [
@@ -80,6 +88,7 @@ async def fill_journal(folder: Path, count: int) -> None:
         assert error is None, error
     await journal.close()
     journal.close_connections()
+    dead.lock.close()
 
 
 def loading(count: int) -> float:
