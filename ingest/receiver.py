@@ -171,29 +171,36 @@ class Receiver:
 
     async def receive(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """One receipt a delivery, in order. Whatever the disk does, within the journal's `ANSWER_SECONDS`."""
-        receipts: list[Receipt] = []
-        rows: list[NewRow] = []
-        size = 0
-        for delivery in deliveries:
+        if len(deliveries) == 1:  # a webhook request: the hot path
+            delivery = deliveries[0]
             receipt, reason = self._judge(delivery)
-            receipts.append(receipt)
-            if receipt.durable:  # it will be, or the receipt will be replaced
-                row = self._row(delivery, reason)
-                rows.append(row)
-                size += len(row[6]) + _ROW_OVERHEAD_BYTES
+            if not receipt.durable:
+                return [receipt]
+            row = self._row(delivery, reason)
+            if (error := await self._commit([row], len(row[6]) + _ROW_OVERHEAD_BYTES)) is not None:
+                return [Receipt(Outcome.NOT_DURABLE, durable=False, detail=str(error))]
+            self._meter.add_key(("callfacts_deliveries", delivery.source, delivery.transport))
+            return [receipt]
+        judged = [self._judge(delivery) for delivery in deliveries]
+        # those whose receipt says durable will be, or the receipt is replaced
+        rows = [self._row(delivery, reason) for delivery, (receipt, reason) in zip(deliveries, judged, strict=True) if receipt.durable]
+        receipts = [receipt for receipt, _ in judged]
         if not rows:
             return receipts
+        error = await self._commit(rows, sum(len(row[6]) + _ROW_OVERHEAD_BYTES for row in rows))
+        if error is not None:
+            failed = Receipt(Outcome.NOT_DURABLE, durable=False, detail=str(error))
+            return [failed if receipt.durable else receipt for receipt in receipts]
+        for delivery, receipt in zip(deliveries, receipts, strict=True):
+            if receipt.durable:
+                self._meter.add_key(("callfacts_deliveries", delivery.source, delivery.transport))
+        return receipts
+
+    async def _commit(self, rows: list[NewRow], size: int) -> NotDurable | None:
         try:
-            error = await self._journal.submit(rows, size)
+            return await self._journal.submit(rows, size)
         except NotDurable as refused:
-            error = refused
-        if error is None:
-            for delivery, receipt in zip(deliveries, receipts, strict=True):
-                if receipt.durable:
-                    self._meter.add_key(("callfacts_deliveries", delivery.source, delivery.transport))
-            return receipts
-        failed = Receipt(Outcome.NOT_DURABLE, durable=False, detail=str(error))
-        return [failed if receipt.durable else receipt for receipt in receipts]
+            return refused
 
     def _judge(self, delivery: Delivery) -> tuple[Receipt, str | None]:
         """The receipt it will have if its commit succeeds, and the reason that goes into the journal."""
