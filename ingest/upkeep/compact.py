@@ -142,6 +142,7 @@ def _remove(store: Store, due: Iterable[Superseded], problems: list[str]) -> Ite
         except CallfactsError as error:
             problems.append(f"{error} (nothing that it supersedes was removed)")
             continue
+        gone = 0
         for superseded in of_wider:
             part = superseded.part
             try:
@@ -157,8 +158,9 @@ def _remove(store: Store, due: Iterable[Superseded], problems: list[str]) -> Ite
             reach("compact_before_remove")
             store.delete(part.key)
             reach("compact_removed")
-            log.info("part_removed", part=str(part.name), date=str(part.date), reason="superseded", by=str(wider.name))
+            gone += 1
             yield part
+        log.info("parts_removed", by=str(wider.name), date=str(wider.date), parts=gone, reason="superseded")
 
 
 def _numbers(store: Store, part: PartRef) -> "memoryview[int]":

@@ -8,11 +8,15 @@ import pyarrow as pa
 import pytest
 
 from ingest import parts, storage
+from ingest.cli import main
 from ingest.config import Storage
 from ingest.errors import DamagedPart, PartConflict, StorageError, StorageMissing, StorageUnavailable
-from ingest.layout import LANDING_SCHEMA, PartName, PartRef
+from ingest.layout import LANDING_SCHEMA, PartName, PartRef, Reason
+from ingest.signature import sign
 from ingest.storage import Store, open_zone
+from ingest.upkeep.quarantine import rescuing_writer
 from tests.s3 import CREDENTIALS, Faults, client, faulty_proxy, seaweedfs
+from tests.zones import SECRET, W1, W2, Refused, configured, event_body, land
 
 BUCKET = "callfacts-test"
 WRITER = "c" * 32
@@ -236,3 +240,28 @@ def test_a_whole_bucket_can_be_the_landing_zone(server: str, faults: Faults) -> 
     zone.rejections.put(f"{WRITER}.json", b"{}")
     assert parts.list_parts(zone.landing) == [ref]
     assert [item["Key"] for item in direct.list_objects_v2(Bucket="whole-bucket")["Contents"]] == [KEY, f"rejections/{WRITER}.json"]
+
+
+def test_every_command_of_the_operator_works_on_s3_as_on_a_disk(server: str, faults: Faults, tmp_path: Path) -> None:
+    where = f'landing = "s3://{BUCKET}/operated/landing"\ns3_endpoint_url = "{server}"'
+    config = configured(tmp_path, grace="0s", storage=where)
+    zone = open_zone(config.storage)
+    body = event_body(2)
+    passes = Refused(body, Reason.BAD_SIGNATURE, signature=sign(SECRET.encode(), body), transport="sqs")
+    old = date(2020, 1, 2)
+    land(zone, W1, 1, 3, refused={2: passes, 3: Refused()})
+    land(zone, W1, 4, 6)
+    land(zone, W2, 1, 3, day=old, refused={1: Refused()})
+    zone.landing.put("", b"")  # as a console makes a folder
+    line = ["--config", str(config.file)]
+    assert main(["compact", *line], CREDENTIALS) == 0
+    assert main(["quarantine", "retry", *line], CREDENTIALS) == 0
+    rescuer = PartName(rescuing_writer(PartName(W1, 1, 3), [2]), 1, 1)
+    assert {part.name for part in parts.list_parts(zone.landing)} == {PartName(W1, 1, 6), PartName(W2, 1, 3), rescuer}
+    assert main(["check", *line], CREDENTIALS) == 0
+    assert main(["status", *line], CREDENTIALS) == 0
+    assert main(["retain", "--older-than", "400d", *line], CREDENTIALS) == 0
+    assert {part.name for part in parts.list_parts(zone.landing)} == {PartName(W1, 1, 6), rescuer}
+    assert [row["seq"] for part in parts.list_parts(zone.quarantine) for row in parts.read_part(zone.quarantine, part).to_pylist()] == [3]
+    zone.landing.put("received_date=2026-11-20/notes.txt", b"")
+    assert main(["check", *line], CREDENTIALS) == 1
