@@ -75,7 +75,8 @@ class Built:
         calls: calls computed.
         unlisted_statuses: status as sent → events in the warehouse, of those that the list of phases lacks.
         unknown_types: event type → events read, of those that no table is made of.
-        published_bytes: size of the published file.
+        next_turn_at: when the next call that is in_progress will be lost; None where there is none.
+        published_bytes, publish_s: size of the published file, and how long its copy took.
     """
 
     build_id: str
@@ -87,7 +88,9 @@ class Built:
     calls: int
     unlisted_statuses: dict[str, int]
     unknown_types: dict[str, int]
+    next_turn_at: datetime | None = None
     published_bytes: int = 0
+    publish_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -146,8 +149,16 @@ def build(
             done = job.made_afresh("asked for")
         else:
             done = job.made()
+        facts_at = clock()
         size = publish(folder / "facts.duckdb", warehouse)
-    return replace(done, published_bytes=size)
+    return replace(done, published_bytes=size, publish_s=(clock() - facts_at).total_seconds())
+
+
+def inputs(config: Config) -> object:
+    """All that a build's tables follow from, but the as-of, to compare with what it was: a listing of everything. Raises CallfactsError."""
+    zone = open_zone(config.storage)
+    beside = [(entry.key, entry.size, entry.modified) for store in (zone.quarantine, zone.rejections) for entry in store.list()]
+    return [(part.date, part.name) for part in list_parts(zone.landing)], beside, known(config).made_with
 
 
 def known(config: Config) -> Known:
@@ -250,7 +261,9 @@ class _Build:
         """Everything, computed by Spark. The build after it begins afresh: the events stay with Spark's workers."""
         try:
             with self._workshop() as shop:
-                return self._full_on_spark(shop, where)
+                done = self._full_on_spark(shop, where)
+                shop.settle()
+                return done
         except duckdb.Error as error:
             raise BuildError(f"{self.folder}: {_one_line(error)}; check the disk, and [transforms] memory_limit") from error
 
@@ -314,8 +327,9 @@ class _Build:
 
     # ---------------------------------------------------------------- run
 
-    def _facts(self, shop: Workshop, buckets: Iterable[Bucket], *, touched: bool) -> Iterator[dict[str, pl.DataFrame]]:
+    def _facts(self, shop: Workshop, buckets: list[Bucket], *, touched: bool) -> Iterator[dict[str, pl.DataFrame]]:
         rules = _Rules(self.as_of, self.known.phases, self.known.end_causes)
+        self._phase("computing", sum(bucket.rows for bucket in buckets))
         for bucket in buckets:
             events = shop.read(bucket, touched=touched)
             yield rules.facts(events)
@@ -345,7 +359,8 @@ class _Build:
         shop.add_arrow("builds", pa.Table.from_pylist([row], schema=BUILDS.arrow))
         shop.finish(taken, self.known.made_with)
         unlisted = shop.unlisted_statuses(self.known.phases)
-        return Built(self.build_id, mode, reason, scanned.files, scanned.events, scanned.odd, calls, unlisted, unknown)
+        turn = shop.next_turn_at()
+        return Built(self.build_id, mode, reason, scanned.files, scanned.events, scanned.odd, calls, unlisted, unknown, turn)
 
     def _rejections(self) -> pl.DataFrame:
         rows = [(found.source, found.reason, found.day, found.count) for found in list_rejections(self.zone.rejections)]

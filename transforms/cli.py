@@ -6,16 +6,18 @@ Heavy modules are imported inside the commands, so that `--help` is instant. A c
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingest.config import load_config
+from ingest.config import load_config, parse_duration
 from ingest.errors import CallfactsError, UsageError
 from ingest.failpoints import VARIABLE, arm
 
@@ -88,10 +90,84 @@ def build(
     elif facts is not None:
         raise UsageError("--facts: is for --engine spark only")
     began = time.monotonic()
-    built = make(config, _now, as_of=as_of, full=full, on_spark=on_spark)
+    bar = _Bar() if sys.stderr.isatty() else None
+    try:
+        built = make(config, _now, as_of=as_of, full=full, on_spark=on_spark, progress=bar)
+    finally:
+        if bar is not None:
+            bar.close()
     for line in report(built, config.storage.warehouse_path, time.monotonic() - began):
         print(line)
     return None
+
+
+class _Seconds(click.ParamType[float]):
+    """A duration such as 60s or 5m, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = parse_duration(str(value)).total_seconds()
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if seconds < 1:
+            self.fail(f"{value!r} is too short", param, ctx)
+        return seconds
+
+
+@cli.command()
+@click.option("--every", "every_s", type=_Seconds(), default="60s", show_default=True, help="How often to look for something new.")
+@_config_option
+@click.pass_obj
+def watch(environ: Mapping[str, str], *, every_s: float, config_path: Path | None) -> int | None:
+    """Keep building: whenever something is new, until told to stop (SIGTERM finishes the build at work, a second one does not)."""
+    config = load_config(config_path, environ)
+    from ingest.telemetry import set_up_logs
+    from transforms.watch import Watch
+
+    stop = threading.Event()
+
+    def told(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)  # safe at any moment: what is published is whole
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    set_up_logs()
+    Watch(config, _now, every_s).run(stop)
+    return None
+
+
+class _Bar:
+    """The progress of a build, on a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def phase(self, name: str, total: int) -> None:
+        self.close()
+        began = time.monotonic()
+
+        def rate(done: int | None) -> str:
+            return f"{(done or 0) / max(time.monotonic() - began, 1e-3):,.0f}/s"
+
+        self._bar = click.progressbar(
+            length=max(total, 1), label=f"{name:<9} {total:>12,}", show_pos=False, show_eta=True, item_show_func=rate, file=sys.stderr
+        )
+        self._bar.__enter__()
+        self._done = 0
+
+    def advance(self, done: int) -> None:
+        if self._bar is not None:
+            self._done += done
+            self._bar.update(done, self._done)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
 
 
 def report(built: Built, warehouse: Path, seconds: float) -> list[str]:

@@ -26,6 +26,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -86,10 +87,11 @@ K_END: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Whole calls and whole persons: those with low ≤ k < high; of an incremental build only the touched ones."""
+    """Whole calls and whole persons: those with low ≤ k < high; of an incremental build only the touched ones. `rows`: about."""
 
     low: int
     high: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class Workshop:
         count = sum(self._count(f"events.main.{table.name} {some}") for table in TYPED_ROWS)
         n = max(1, -(-count // rows))
         bounds = [K_END * i // n for i in range(n + 1)]
-        return [Bucket(low, high) for low, high in pairwise(bounds)]
+        return [Bucket(low, high, count // n) for low, high in pairwise(bounds)]
 
     def read(self, bucket: Bucket, *, touched: bool) -> BucketEvents:
         """All deliveries of a bucket's calls and persons."""
@@ -357,6 +359,12 @@ class Workshop:
         ).fetchall()
         listed = set(phases["status"])
         return {status: events for status, events in counts if status.upper() not in listed}
+
+    def next_turn_at(self) -> datetime | None:
+        """When the next call that is in progress will be lost."""
+        turns = self.con.sql("select min(turns_lost_at) from builder.open_calls where outcome = 'in_progress'").pl()
+        found: datetime | None = turns.item()
+        return found
 
     def earlier_builds(self) -> pa.Table:
         """The table builds of the facts that are there, before they are given up; empty where it cannot be read."""
