@@ -15,12 +15,13 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ingest.simulate.office import Agent, Office, Outsider, Queue, office, outsiders, participant
-from ingest.simulate.shapes import CallScript, Party, presence
+from ingest.simulate.people import People
+from ingest.simulate.shapes import CallScript, Party
 
 MS_PER_DAY = 86_400_000
 SLOT_MS = 300_000
@@ -87,6 +88,7 @@ class _Play:
         self.slots: dict[int, list[tuple[int, int, bytes]]] = {}
         self.number = 0
         self.follow_ups: list[tuple[int, int, int, Outsider, str, Queue | None]] = []
+        self.people = People(self._put, self.draw, told=scenario.presence)
         self.outsiders = outsiders(self.draw)
         self.weights = self._slot_weights()
         self.offices = self._offices()
@@ -102,7 +104,7 @@ class _Play:
             today = self._local(slot_ms).date()
             if today != day:
                 day = today
-                self._begin_day(datetime(today.year, today.month, today.day, tzinfo=self.zone))
+                self.people.begin_day(self.offices, datetime(today.year, today.month, today.day, tzinfo=self.zone))
             reached += weight
             upto = self.scenario.calls if slot == len(weights) - 1 else int(self.scenario.calls * reached / total + 0.5)
             if upto > given:
@@ -154,66 +156,6 @@ class _Play:
             rest *= 1 - share
             self.office_limits.append(1 - rest)
         return offices
-
-    # ── people's days ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _begin_day(self, midnight: datetime) -> None:
-        draw = self.draw
-        weekday = midnight.weekday()
-        at_work = (0.94, 0.94, 0.94, 0.94, 0.92, 0.2, 0.04)[weekday]
-        zero = int(midnight.timestamp() * 1000)
-        back = midnight + timedelta(days=3 if weekday == 4 else 2 if weekday == 5 else 1, hours=9)
-        for place in self.offices:
-            for n, agent in enumerate(place.agents):
-                if draw() > at_work or (weekday < 5 and (n + midnight.toordinal() // 7) % 23 == 0):
-                    agent.on_from = agent.on_until = 0
-                    continue
-                minute = 60_000
-                short = weekday > 4
-                agent.on_from = zero + int((450 + agent.early_bird * 90 + draw() * 15) * minute)
-                agent.on_until = agent.on_from + int((240 if short else 500 + draw() * 60) * minute)
-                agent.lunch_from = agent.lunch_until = agent.pause_from = agent.pause_until = 0
-                self._status(place, agent, agent.on_from, "available")
-                if not short:
-                    agent.lunch_from = zero + int((715 + agent.early_bird * 60 + draw() * 20) * minute)
-                    agent.lunch_until = agent.lunch_from + int((35 + draw() * 25) * minute)
-                    self._status(place, agent, agent.lunch_from, "away", until=agent.lunch_until, message="Lunch")
-                    self._status(place, agent, agent.lunch_until, "available")
-                    if draw() < 0.4:
-                        agent.pause_from = zero + int((870 + draw() * 60) * minute)
-                        agent.pause_until = agent.pause_from + int((10 + draw() * 35) * minute)
-                        message = "In a meeting" if draw() < 0.7 else None
-                        self._status(place, agent, agent.pause_from, "dnd", until=agent.pause_until, message=message)
-                        self._status(place, agent, agent.pause_until, "available")
-                self._status(place, agent, agent.on_until, "away", until=int(back.timestamp() * 1000))
-                self._phone(place, agent, agent.on_from - 1500, "registered")
-                agent.free_at = max(agent.free_at, agent.on_from)
-
-    def _status(self, place: Office, agent: Agent, at: int, status: str, *, until: int | None = None, message: str | None = None) -> None:
-        location = None
-        if agent.mobile and status == "available":
-            location = {"address": "1 Example Street", "lat": 45.46 + agent.early_bird / 50, "lng": 9.18 + agent.diligence / 50}
-        until_text = None
-        if until is not None:
-            until_text = datetime.fromtimestamp(until // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        self._presence("user", place, agent, at, {"status": status, "until": until_text, "message": message, "location": location})
-
-    def _phone(self, place: Office, agent: Agent, at: int, status: str) -> None:
-        self._presence("telephony", place, agent, at, {"status": status})
-
-    def _presence(self, kind: str, place: Office, agent: Agent, at: int, said: dict[str, object]) -> None:
-        if self.scenario.presence:
-            data = {"extension": agent.extension, "email": agent.email, "sourceId": place.pbx} | said
-            body = presence(
-                kind,
-                at,
-                subject_id=agent.subject_id,
-                pbx=place.pbx,
-                company=place.company,
-                integration_id=place.integration_id,
-                data=data,
-            )
-            self._put(at, body)
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -418,7 +360,7 @@ class _Play:
         for n, agent in enumerate(agents):
             script.callee = agent.ringing
             script.update(at + n, "RINGING", "queueTime")
-            self._phone(place, agent, at + n, "ringing")
+            self.people.phone(place, agent, at + n, "ringing")
         winner: Agent | None = None
         stops_at = at + 15_000 + int(draw() * 7000)
         for agent in agents:
@@ -430,7 +372,7 @@ class _Play:
             winner, stops_at = None, max(leaves_at, at + len(agents) + 50)
         for agent in agents:
             if agent is not winner:
-                self._phone(place, agent, stops_at, "registered")
+                self.people.phone(place, agent, stops_at, "registered")
                 agent.free_at = stops_at + 2000 + int(draw() * 15_000)
         return winner, stops_at
 
@@ -448,7 +390,7 @@ class _Play:
         transfers = 0
         while True:
             script.update(at, "TALKING", "talkTime")
-            self._phone(place, agent, at, "talking")
+            self.people.phone(place, agent, at, "talking")
             talked_from = at
             at, left = self._holds(script, at, at + self._talk_ms())
             colleague = None
@@ -467,7 +409,7 @@ class _Play:
             self._rest(place, agent, at, talked_from=talked_from)
             script.split(at, "transfer", "attended" if attended else "blind")
             at += 200
-            self._phone(place, colleague, at, "ringing")
+            self.people.phone(place, colleague, at, "ringing")
             script.callee = colleague.ringing
             script.update(at, "RINGING", "connectTime")
             at += 1500 + int(draw() * 12_000)
@@ -475,7 +417,7 @@ class _Play:
             if draw() < 0.1:
                 # nobody takes the transferred call, and the caller has had enough
                 script.end(at, "RINGING", *NORMAL, "CALLER")
-                self._phone(place, agent, at, "registered")
+                self.people.phone(place, agent, at, "registered")
                 agent.free_at = at + 2000
                 return at
             script.callee = agent.talking
@@ -504,7 +446,7 @@ class _Play:
     def _rest(self, place: Office, agent: Agent, at: int, *, talked_from: int | None = None) -> None:
         """The phone is idle again; the next call waits until the notes are written."""
         agent.talk_from, agent.talk_until = (0, 0) if talked_from is None else (talked_from, at)
-        self._phone(place, agent, at + 40, "registered")
+        self.people.phone(place, agent, at + 40, "registered")
         agent.free_at = at + 3000 + int(-math.log(1 - self.draw()) * 12_000)
 
     def _colleague(self, place: Office, at: int, agent: Agent, queue: Queue | None) -> Agent | None:
@@ -530,11 +472,11 @@ class _Play:
         script.update(at, "CONNECTING", "connectTime")
         gives_up_at = at + 6000 + int(draw() * 24_000)
         if on_duty and agent.free_at <= at:
-            self._phone(place, agent, at + 30, "ringing")
+            self.people.phone(place, agent, at + 30, "ringing")
             script.update(at + 90 + int(draw() * 300), "RINGING", "connectTime")
             if draw() < 0.06:
                 at += 2000 + int(draw() * 5000)
-                self._phone(place, agent, at, "registered")
+                self.people.phone(place, agent, at, "registered")
                 agent.free_at = at + 3000
                 script.end(at, "RINGING", *REJECTED, "CALLEE" if draw() < 0.6 else "CALLER")
                 self._after_miss(at, index, outsider, dialler)
@@ -542,18 +484,18 @@ class _Play:
                 at += 2000 + int(-math.log(1 - draw()) * 5000)
                 script.callee = agent.talking
                 if dialler is not None:
-                    self._phone(place, dialler, at + 3, "talking")
+                    self.people.phone(place, dialler, at + 3, "talking")
                 over_at = self._talk(script, at, index, agent, None)
                 if dialler is not None:
                     self._rest(place, dialler, over_at, talked_from=at)
             else:
-                self._phone(place, agent, gives_up_at, "registered")
+                self.people.phone(place, agent, gives_up_at, "registered")
                 agent.free_at = gives_up_at + 3000
                 self._unanswered(script, gives_up_at, index, outsider, dialler)
         elif on_duty and agent.talk_from <= at >= agent.second_until and gives_up_at + 500 < agent.talk_until and draw() < 0.5:
             agent.second_until = gives_up_at + 1
-            self._phone(place, agent, at + 30, "rt")
-            self._phone(place, agent, gives_up_at, "talking")
+            self.people.phone(place, agent, at + 30, "rt")
+            self.people.phone(place, agent, gives_up_at, "talking")
             self._unanswered(script, gives_up_at, index, outsider, dialler)
         elif on_duty:
             at += 300 + int(draw() * 700)
@@ -584,7 +526,7 @@ class _Play:
         phone = outsider.phone or "+441632960000"
         script = self._script(place, at, agent.talking, phone, "OUTBOUND", trunk_name=self._trunk(place), remote_phone=phone)
         script.start(at, "CONNECTING")
-        self._phone(place, agent, at + 2, "ringing")
+        self.people.phone(place, agent, at + 2, "ringing")
         if outsider.phone is None:
             outsider = self.outsiders[0]
         chance = draw()
@@ -612,7 +554,7 @@ class _Play:
         if draw() < 0.2:
             script.tags = ["recorded"]
         script.update(at, "TALKING", "talkTime")
-        self._phone(place, agent, at, "talking")
+        self.people.phone(place, agent, at, "talking")
         talked_from = at
         at, left = self._holds(script, at, at + self._talk_ms())
         script.end(at, "HOLD" if left else "TALKING", *NORMAL, "CALLEE" if left or draw() < 0.5 else "CALLER")
@@ -625,24 +567,10 @@ class _Play:
             colleague = place.agents[(place.agents.index(agent) + 1) % len(place.agents)]
         script = self._script(place, at, agent.talking, colleague.extension, "INTERNAL")
         script.start(at, "CONNECTING")
-        self._phone(place, agent, at + 2, "ringing")
+        self.people.phone(place, agent, at + 2, "ringing")
         script.callee = colleague.ringing
         # nobody else may take him or her while the phone is at the ear
         agent.free_at = at + MS_PER_DAY
         self._ring_person(script, at, self.offices.index(place), colleague, None, agent)
         if draw() < 0.05:
-            self._conference(at + 30_000, place, [agent, colleague])
-
-    def _conference(self, at: int, place: Office, members: list[Agent]) -> None:
-        for joined, moment in ((True, at), (False, at + 120_000 + int(self.draw() * 900_000))):
-            for n, agent in enumerate(members):
-                party = {
-                    "type": "LOCAL",
-                    "jid": f"{agent.extension}@pbx.example.com",
-                    "name": agent.name,
-                    "email": agent.email,
-                    "department": None,
-                    "company": place.company,
-                }
-                said: dict[str, object] = {"isJoined": joined, "isLeaved": not joined, "participant": party}
-                self._presence("conference", place, agent, moment + n * 700, said)
+            self.people.conference(at + 30_000, place, [agent, colleague])
