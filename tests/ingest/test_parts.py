@@ -1,5 +1,7 @@
 """Parts: written whole, listed, read."""
 
+import random
+import resource
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingest import parts
-from ingest.errors import DamagedPart, PartConflict, StorageError, StorageMissing
+from ingest.errors import DamagedPart, PartConflict, StorageError, StorageMissing, StorageUnavailable
+from ingest.failpoints import arm
 from ingest.layout import LANDING_SCHEMA, QUARANTINE_SCHEMA, PartName, PartRef
 from ingest.storage import LocalStore
 
@@ -281,6 +284,33 @@ def test_a_place_that_cannot_be_written_leaves_nothing(store: LocalStore) -> Non
     with pytest.raises(StorageError, match="received_date=2026-11-24"):
         write(store, landing(2), 2, 2)
     assert files(store) == ["received_date=2026-11-24"]
+
+
+def test_a_disk_that_is_full_in_mid_part_leaves_nothing_and_may_be_tried_again(store: LocalStore) -> None:
+    noise = landing(1, payload=random.Random(1).randbytes(200_000).hex())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # larger files fail as on a full disk
+    try:
+        with pytest.raises(StorageUnavailable, match=str(PartName(A, 1, 1))):
+            write(store, noise, 1, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert files(store) == []
+    assert parts.read_part(store, write(store, noise, 1, 1)).equals(noise)
+
+
+@pytest.mark.parametrize("point", ["part_half_written", "part_before_link", "part_after_link"])
+@pytest.mark.parametrize("action", ["raise", "full"])
+def test_a_disk_that_fails_on_any_line_leaves_a_whole_part_or_none(store: LocalStore, point: str, action: str) -> None:
+    arm(f"{point}:{action}")
+    try:
+        with pytest.raises(StorageUnavailable):
+            write(store, landing(1, 2), 1, 2)
+    finally:
+        arm("")
+    assert [parts.read_part(store, ref).num_rows for ref in parts.list_parts(store)] == ([2] if point == "part_after_link" else [])
+    assert parts.read_part(store, write(store, landing(1, 2), 1, 2)).equals(landing(1, 2))
+    assert len(files(store)) == 1
 
 
 def test_replaced_rows_and_notes_are_read_back(store: LocalStore) -> None:
