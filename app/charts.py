@@ -633,7 +633,7 @@ def lanes(
             "from_ms:T",
             title=x_title or None,
             scale=alt.Scale(type="utc", domain=domain, nice=False),
-            axis=alt.Axis(format="%H:%M", labelOverlap="greedy"),
+            axis=alt.Axis(format="%H:%M", tickCount="hour", labelOverlap="greedy"),
         )
     else:
         axis = alt.X(

@@ -23,7 +23,6 @@ _ENDINGS: Final[Mapping[str, str]] = {
     "callee": "The called side hung up",
     "system": "The phone system ended it",
 }
-_VERBS: Final[Mapping[str, str]] = {"ringing": "rang", "talking": "talked", "held": "on hold", "other": "other"}
 
 
 def party(row: Row, side: str) -> str:
@@ -56,53 +55,53 @@ def lanes(call: Row, states: Sequence[Row], visits: Sequence[Row], *, as_of: dat
 
 
 def sentence(call: Row, legs: Sequence[Row], visits: Sequence[Row]) -> str:
-    """The call in words: who called whom, who was rung, who answered and how it ended."""
-    caller = party(call, "caller")
-    said = [f"{_opening(call, caller)}."]
-    said += [_visit(visit) for visit in visits]
-    said += [_leg(leg) for leg in legs]
+    """The call in words, in the order of time: who called, where it waited, who was rung, who answered, how it ended."""
+    # of one instant the queue comes first: its phones ring within the visit
+    told = [(visit["entered_at"], 0, _visit(visit)) for visit in visits] + [(leg["started_at"], 1, _leg(leg)) for leg in legs]
+    said = [_opening(call)] + [words for _, _, words in sorted(told, key=lambda part: part[:2]) if words]
     if call["answered_at"] is not None and not any(leg["answered"] for leg in legs):
-        said.append(f"It was picked up after {duration(call['wait_ms'])}.")
-    said.append(_end(call))
-    return " ".join(said)
+        said.append(f"it was picked up after {duration(call['wait_ms'])}")
+    return f"{', '.join(said)}. {_end(call)}"
 
 
-def _opening(call: Row, caller: str) -> str:
+def _opening(call: Row) -> str:
+    caller, callee = party(call, "caller"), party(call, "callee")
+    caller = "Somebody" if caller == "unknown" else caller
     match call["direction"]:
         case "inbound":
             to = call["destination"] or call["service"]
             return f"{caller} called in{f' on {short(to, limit=30)}' if to else ''}"
         case "outbound":
-            return f"{caller} called out to {party(call, 'callee')}"
+            return f"{caller} called out to {callee}"
         case "internal":
-            return f"{caller} called {party(call, 'callee')} inside the house"
+            return f"{caller} called {callee} inside the house"
         case _:
-            return f"{caller} called {party(call, 'callee')}"
+            return f"{caller} called {callee}"
 
 
 def _visit(visit: Row) -> str:
     queue, wait = short(visit["queue_name"] or NOTHING, limit=40), duration(visit["wait_ms"])
     match visit["result"]:
         case "answered":
-            return f"Queue {queue}: answered after a wait of {wait}."
+            return f"waited {wait} in queue {queue}"
         case "overflowed":
-            return f"Queue {queue}: went on to {short(visit['next_queue'] or NOTHING, limit=40)} after {wait}."
+            return f"went on from queue {queue} to {short(visit['next_queue'] or NOTHING, limit=40)} after {wait}"
         case "caller_left":
-            return f"Queue {queue}: the caller left after {wait}."
+            return f"waited {wait} in queue {queue} and left"
         case "open":
-            return f"Queue {queue}: still there."
+            return f"is in queue {queue}"
         case _:
-            return f"Queue {queue}: unanswered after {wait}."
+            return f"waited {wait} in queue {queue} in vain"
 
 
 def _leg(leg: Row) -> str:
     who = party(leg, "callee")
+    rang = leg["ring_ms"] or leg["other_ms"] or 0
     if leg["answered"]:
-        held = f", {duration(leg['hold_ms'])} on hold" if leg["hold_ms"] else ""
-        return f"{who} answered after ringing {duration(leg['ring_ms'])} and talked {duration(leg['talk_ms'])}{held}."
-    if not leg["ring_ms"] and not leg["other_ms"]:
-        return f"{who} was reached for a moment."
-    return f"{who} was rung for {duration(leg['ring_ms'] or leg['other_ms'])} and did not answer."
+        after = f" after {duration(rang)}" if rang >= 500 else " at once"
+        held = f", {duration(leg['hold_ms'])} of it on hold" if leg["hold_ms"] else ""
+        return f"{who if who != 'unknown' else 'somebody'} answered{after} ({duration(leg['talk_ms'] + leg['hold_ms'])}{held})"
+    return f"{who} was rung for {duration(rang)}" if who != "unknown" and rang >= 500 else ""
 
 
 def _end(call: Row) -> str:
@@ -112,7 +111,7 @@ def _end(call: Row) -> str:
         case "lost":
             return "Its end never came, so its length is not known."
     ended_by = call["ended_by"]
-    ending = _ENDINGS.get(ended_by or "", f"It was ended by {short(ended_by, limit=30)}" if ended_by else "It is not known who ended it")
+    ending = _ENDINGS.get(ended_by or "", f"It was ended by {short(ended_by, limit=30)}" if ended_by else "It is not known who ended it,")
     cause = call["end_cause_text"] or call["end_cause_name"]
     because = f" ({short(cause, limit=60)})" if cause and cause != "unknown" else ""
     return f"{ending} after {duration(call['duration_ms'])}{because}."

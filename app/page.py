@@ -50,6 +50,7 @@ class Page:
         as_of: of the newest build.
         names: what people read for an agent's id.
         feeds: which of visits, presence and vendor the warehouse has anything of.
+        first_call_at: start of the first call there is: a period before it is no period to compare with.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Page:
     as_of: datetime
     names: Mapping[str, str]
     feeds: frozenset[str]
+    first_call_at: datetime | None = None
 
     @property
     def blank(self) -> Filters:
@@ -105,20 +107,24 @@ class Page:
     def usual(self, report: str, filters: Filters | None = None) -> dict[str, Any]:
         """The figures of `one` in what the period is compared with; empty where it is compared with nothing."""
         asked = filters or self.filters
-        if not asked.compared_days():
+        if not self._is_known(asked.windows()):
             return {}
         return _usual(self.warehouse, str(self.warehouse.path), self.version, report, asked, repr(asked)).row(0, named=True)
 
     def usual_rows(self, report: str) -> pl.DataFrame | None:
         """The same of a report with several rows, by its key."""
-        if not self.filters.compared_days():
+        if not self._is_known(self.filters.windows()):
             return None
         return _usual(self.warehouse, str(self.warehouse.path), self.version, report, self.filters, repr(self.filters))
 
     def same_weekdays(self, report: str) -> list[pl.DataFrame]:
         """The answers for the same weekdays of the last four weeks, whatever the comparison chosen."""
-        asked = replace(self.filters, compare="usual")
-        return [self.ask(report, asked.shifted(days)) for days in asked.compared_days()]
+        return [self.ask(report, window) for window in replace(self.filters, compare="usual").windows() if self._is_known([window])]
+
+    def _is_known(self, windows: Sequence[Filters]) -> bool:
+        """Whether there were calls before each of these periods ended: what lies before the first call is no zero."""
+        first = self.first_call_at
+        return bool(windows) and first is not None and all(window.end is not None and window.end > first for window in windows)
 
     def labels(self, frame: pl.DataFrame, column: str = "interval_at") -> list[str]:
         """The intervals of a series as words on the reader's wall clock, no two alike."""

@@ -130,6 +130,7 @@ def _page(title: str, config: Config, warehouse: Warehouse, version: Version) ->
         filters=filters,
         as_of=told[0]["as_of"],
         names=dict(zip(agents["value"], agents["label"], strict=True)),
+        first_call_at=told[0]["first_call_at"],
         feeds=frozenset(feed for feed in ("visits", "presence", "vendor") if told[0][f"has_{feed}"]),
     )
 

@@ -147,9 +147,11 @@ with right:
     if picked:
         page.go(("calls", {"outcome": picked["key"]}))
 
-heading("What changed most", note=f"Calls {page.compared or 'against nothing: choose a comparison in the filters'}.")
+heading("What changed most", note="Calls of this period against those that the filters compare with.")
 breakdown_before = page.usual_rows("breakdown")
-if breakdown_before is not None:
+if breakdown_before is None:
+    nothing("There is nothing to compare with: no comparison is chosen, or the calls do not go back that far.")
+else:
     changes = largest_changes(page.ask("breakdown"), breakdown_before, value="calls", most=5)
     if changes.height:
         page.made_table(
