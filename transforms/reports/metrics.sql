@@ -10,6 +10,8 @@
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What a row is
 
+-- A sum that never leaves 63 bits: the vendor's figures have 15 digits each, and a mistaken one must not fail a build.
+create or replace macro bounded_sum(x) as least(sum(x), 9223372036854775807)::bigint;
 create or replace macro share(part, whole) as part / nullif(whole, 0);
 
 -- label: Offered calls
