@@ -37,8 +37,8 @@ with st.grid(4, min_column_width=165, gap="small"):
         metric="offer_result",
         change=change(total["offers"], before.get("offers"), "count"),
         link=("calls", {"list": "offers", "figure": "offers"}),
-        link_text=f"to {count(total['agents'])} people",
-        note="one call rings several phones: several offers",
+        link_text=f"{count(total['offers'])} offers",
+        note=f"to {count(total['agents'])} people; a call that rings several phones is several offers",
     )
     page.tile(
         "Answered",

@@ -106,8 +106,8 @@ with st.grid(4, min_column_width=165, gap="small"):
         change=change(total["offered"], before.get("offered"), "count"),
         trend=series["offered"],
         link=("calls", {"list": "visits", "figure": "offered"}),
-        link_text=f"{count(total['answered'])} answered, {count(total['overflowed'])} went on",
-        note="visits: a call that moves on is offered again",
+        link_text=f"{count(total['offered'])} visits",
+        note=f"{count(total['answered'])} answered, {count(total['overflowed'])} went on to another queue, which offers them again",
     )
     page.tile(
         "Abandoned",

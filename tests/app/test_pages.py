@@ -1,6 +1,7 @@
 """Each page over each kind of warehouse: it opens without an error, says what it should, and the list equals the figure."""
 
 import re
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -190,3 +191,20 @@ def test_the_question_mark_tells_formula_grain_and_sql(app_over):
     said = words_of(app)
     assert "answered / \\(offered − short abandons\\)" in said
     assert any("from counted_calls" in code.value for code in app.code)
+
+
+def counted(text):
+    """The first number of a text."""
+    return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
+
+
+@pytest.mark.parametrize("page", ["overview", "queues", "agents", "quality"])
+def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
+    app = visit(app_over("demo").run(), page, period="28d")
+    links = [(link.proto.label, parse_qs(link.proto.query_string)) for link in app.get("page_link") if "figure=" in link.proto.query_string]
+    assert links
+    for label, query in links:
+        visit(app, "calls", **query)
+        said = next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
+        numbers = {int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", label)}
+        assert counted(said) in numbers, (label, query, said)

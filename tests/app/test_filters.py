@@ -1,0 +1,115 @@
+"""What the reader asks for: URL ⇄ choice ⇄ instants."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.filters import COMPARISONS, PERIODS, Choice, days_of, filters_of, narrowing_of, period_words, says_anything, settings_rows
+from ingest.config import Reports
+
+TODAY = date(2026, 11, 24)  # a Tuesday
+texts = st.tuples() | st.lists(st.text(max_size=20), max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def choices(draw):
+    period = draw(st.sampled_from(list(PERIODS)))
+    days = sorted(draw(st.tuples(*[st.dates(date(2000, 1, 1), date(2099, 12, 31))] * 2))) if period == "custom" else (None, None)
+    return Choice(
+        period=period,
+        first=days[0],
+        last=days[1],
+        compare=draw(st.sampled_from(list(COMPARISONS))),
+        companies=draw(texts),
+        directions=draw(texts),
+        queues=draw(texts),
+        agents=draw(texts),
+        departments=draw(texts),
+        trunks=draw(texts),
+        time_zone=draw(st.none() | st.sampled_from(["UTC", "Europe/Rome"])),
+        in_hours_only=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(choices())
+def test_a_choice_comes_back_from_its_url_as_it_was(choice):
+    assert Choice.of_query(choice.query()) == choice
+    assert says_anything(choice.query())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["period", "from", "to", "compare", "tz", "in_hours", "queue", "figure", "at", "text"]),
+        st.lists(st.text(max_size=30), max_size=3),
+    )
+)
+def test_whatever_stands_in_a_url_is_a_choice(query):
+    choice = Choice.of_query(query)
+    filters_of(choice, settings=Reports(), as_of=datetime(2026, 11, 24, 6, tzinfo=UTC)).parameters()
+    narrowing_of(query)
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        ("today", "2026-11-24", "2026-11-24"),
+        ("yesterday", "2026-11-23", "2026-11-23"),
+        ("7d", "2026-11-18", "2026-11-24"),
+        ("28d", "2026-10-28", "2026-11-24"),
+        ("week", "2026-11-23", "2026-11-24"),
+        ("last_week", "2026-11-16", "2026-11-22"),
+        ("month", "2026-11-01", "2026-11-24"),
+        ("last_month", "2026-10-01", "2026-10-31"),
+        ("90d", "2026-08-27", "2026-11-24"),
+    ],
+)
+def test_each_period_is_whole_local_days(period, first, last):
+    assert days_of(Choice(period=period), today=TODAY, first_weekday=1) == (date.fromisoformat(first), date.fromisoformat(last))
+
+
+def test_a_week_begins_on_the_weekday_that_is_set():
+    assert days_of(Choice(period="week"), today=TODAY, first_weekday=7) == (date(2026, 11, 22), TODAY)
+    assert days_of(Choice(period="week"), today=TODAY, first_weekday=2) == (TODAY, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "end"),
+    [
+        ("2026-03-29", "2026-03-28T23:00", "2026-03-29T22:00"),  # 23 hours
+        ("2026-10-25", "2026-10-24T22:00", "2026-10-25T23:00"),  # 25 hours
+        ("2026-11-20", "2026-11-19T23:00", "2026-11-20T23:00"),
+    ],
+)
+def test_a_day_on_which_the_clock_is_changed_has_its_own_length(day, start, end):
+    choice = Choice.of_query({"from": [day], "tz": ["Europe/Rome"]})
+    filters = filters_of(choice, settings=Reports(), as_of=datetime(2026, 12, 1, tzinfo=UTC))
+    assert [instant.isoformat()[:16] for instant in (filters.start, filters.end)] == [start, end]
+    assert filters.settings.time_zone == "Europe/Rome"
+
+
+def test_a_day_that_is_not_over_ends_at_the_as_of_time_rounded_up_to_a_quarter():
+    filters = filters_of(Choice(period="today"), settings=Reports(), as_of=datetime(2026, 11, 24, 6, 7, 9, tzinfo=UTC))
+    assert (filters.start, filters.end) == (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 24, 6, 15, tzinfo=UTC))
+
+
+def test_all_time_has_no_ends():
+    filters = filters_of(Choice(period="all"), settings=Reports(), as_of=datetime(2026, 11, 24, tzinfo=UTC))
+    assert (filters.start, filters.end) == (None, None)
+
+
+def test_the_period_is_told_with_its_days():
+    assert period_words(Choice(), today=TODAY, first_weekday=1) == "Last 7 days: Wed 18 Nov – Tue 24 Nov 2026"
+    assert period_words(Choice(period="today"), today=TODAY, first_weekday=1) == "Today: Tue 24 Nov 2026"
+    assert (
+        period_words(Choice.of_query({"from": ["2025-12-31"], "to": ["2026-01-02"]}), today=TODAY, first_weekday=1)
+        == "Wed 31 Dec 2025 – Fri 2 Jan 2026"
+    )
+
+
+def test_every_setting_of_reports_is_told():
+    told = {key for key, _, _ in settings_rows(Reports())}
+    assert told == set(Reports.__struct_fields__) - {"queues"}
