@@ -56,9 +56,8 @@ def with_deliveries(events: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFr
     row = pl.int_range(pl.len(), dtype=ROW)
     by_event = deliveries_by_event(deliveries).rechunk()
     found = events.select("event_uid", row=row).join(by_event.select("event_uid", delivery=row), on="event_uid", how="left")
-    # Narrow, as the join may change the order; in one chunk, or each later step on the frame copies it.
-    rows = found.select("row", "delivery").rechunk().sort("row")["delivery"]
-    return events.with_columns(by_event.drop("event_uid").select(pl.all().gather(rows)))
+    rows = found.select("row", "delivery").sort("row")["delivery"]  # narrow, as the join may change the order
+    return events.with_columns(by_event.drop("event_uid").select(pl.all().gather(rows.rechunk())))
 
 
 def with_phase(events: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFrame:
@@ -81,7 +80,8 @@ def unlisted_statuses(events: pl.DataFrame, phases: pl.DataFrame) -> pl.DataFram
 def in_call_order(events: pl.DataFrame) -> pl.DataFrame:
     """Distinct events, sorted by call, family and the order within a call. Needs phase; adds call. Key: event_uid.
 
-    call numbers the calls from 0: comparing it is a fraction of comparing two texts. Family, instant, kind and phase are one number, and the wide rows are moved once: that halves the time.
+    call numbers the calls from 0: comparing it is a fraction of comparing two texts. Family, instant, kind and phase
+    are one number, and the wide rows are moved once: that halves the time.
     """
     rank = (
         _rank("family", FAMILIES) * 2**60
@@ -190,4 +190,5 @@ def _distinct_rows(events: pl.DataFrame, order: tuple[str, ...]) -> pl.Series:
     """Row numbers in this order, which ends in event_uid and follows from the event alone: equal events are neighbours."""
     rows = events.select(pl.arg_sort_by(*order)).to_series()
     uids = events["event_uid"].gather(rows)
-    return rows.filter(uids.ne_missing(uids.shift(1)))
+    # One chunk: what is gathered takes its chunks from the row numbers, and each later step on a frame of several copies it.
+    return rows.filter(uids.ne_missing(uids.shift(1))).rechunk()
