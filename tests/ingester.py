@@ -116,7 +116,7 @@ class Ingester:
         """Pids of the rollers started so far."""
         return [line["pid"] for line in self.said("roller_started")]
 
-    def connect(self, timeout: float = 10) -> HTTPConnection:
+    def connect(self, timeout: float = 30) -> HTTPConnection:
         return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def answer(
@@ -164,13 +164,13 @@ class Ingester:
         self.process.kill()
         self.wait()
 
-    def end(self, seconds: float = 40) -> int:
+    def end(self, seconds: float = 90) -> int:
         """SIGTERM, and its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
         return self.wait(seconds)
 
-    def wait(self, seconds: float = 40) -> int:
+    def wait(self, seconds: float = 90) -> int:
         code = self.process.wait(seconds)
         self._reader.join(5)
         return code
@@ -216,11 +216,11 @@ def run(
         env={**{name: value for name, value in os.environ.items() if not name.startswith("CALLFACTS")}, **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Poll until it holds."""
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
@@ -249,7 +249,7 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(15)
+            thread.join(40)
 
     def wait_for(self, n: int) -> None:
         """Until `n` more are acknowledged."""
