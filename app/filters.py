@@ -55,7 +55,10 @@ _LISTS: Final[Mapping[str, str]] = {
 COMMON: Final = frozenset({"period", "from", "to", "compare", "tz", "in_hours", *_LISTS})
 """Every name that a common filter has in a URL."""
 
-# what one page alone uses, beside the common filters: a link carries them, the next page does not
+EVER: Final = "ever"
+"""In a URL: of all time, and whatever the common filters say."""
+
+# what one page alone uses, beside the common filters: a link to a list carries them, the next page does not
 NARROWINGS: Final[Mapping[str, str]] = {
     "figure": "figure",
     "outcome": "outcomes",
@@ -66,6 +69,11 @@ NARROWINGS: Final[Mapping[str, str]] = {
     "state": "states",
     "text": "text",
     "number": "number",
+    "in_queue": "queues",
+    "of_agent": "agents",
+    "of_company": "companies",
+    "going": "directions",
+    "on_trunk": "trunks",
     "at": "start",
     "until": "end",
     "order": "order",

@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
-from app.filters import Choice, chips, narrowing_of, period_words
+from app.filters import EVER, Choice, chips, narrowing_of, period_words
 from app.warehouse import Version, Warehouse
 from ingest.config import Config
 from ingest.errors import CallfactsError
@@ -140,7 +140,7 @@ class Page:
     def narrowed(self) -> Filters:
         """The common filters and what the URL of this page adds to them; a narrower period stays within the page's."""
         added = narrowing_of({name: st.query_params.get_all(name) for name in st.query_params})
-        filters = self.filters
+        filters = self.blank if EVER in st.query_params else self.filters
         if "start" in added and filters.start is not None:
             added["start"] = max(added["start"], filters.start)
         if "end" in added and filters.end is not None:
@@ -188,7 +188,7 @@ class Page:
     ) -> None:
         """One figure: its value, the change against the comparison, its course over the period, its formula behind `?`, its calls."""
         key = f"{self.title}-{label}".replace(" ", "-").lower()
-        course = [0 if point is None or point != point else point for point in trend]
+        course = [point for point in trend if point is not None and point == point]
         colours: dict[str, Literal["normal", "inverse", "off"]] = {"more": "normal", "less": "inverse", "neither": "off"}
         with st.container(key=f"tile-{key}", gap=None, height="stretch"):
             with st.container(key=f"ask-{key}"):

@@ -16,7 +16,7 @@ if not page.names:
     st.stop()
 
 agents = sorted(page.names, key=lambda agent: page.names[agent].casefold())
-asked = st.query_params.get("agent") or (page.choice.agents[0] if page.choice.agents else agents[0])
+asked = st.query_params.get("who") or (page.choice.agents[0] if page.choice.agents else agents[0])
 if asked not in agents:
     agents = [asked, *agents]
 said = st.query_params.get("day", "")
@@ -36,7 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="which"):
     )
     day = st.date_input("Day", value=wanted, width=170, format="YYYY-MM-DD", key=f"day-{wanted}")
 if (agent, day) != (asked, wanted) or "day" not in st.query_params:
-    st.query_params["agent"], st.query_params["day"] = agent, day.isoformat()
+    st.query_params["who"], st.query_params["day"] = agent, day.isoformat()
 
 span = span_of(day, zone=page.filters.zone, as_of=page.as_of)
 filters = replace(page.blank, start=span[0], end=span[1], agents=(agent,))

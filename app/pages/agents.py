@@ -15,11 +15,11 @@ MOST = 15
 
 
 def to_offers(figure: str) -> Callable[[Mapping[str, Any]], Link]:
-    return lambda row: ("calls", {"list": "offers", "agent": row["agent"], "figure": figure})
+    return lambda row: ("calls", {"list": "offers", "of_agent": row["agent"], "figure": figure})
 
 
 def to_day(row: Mapping[str, Any]) -> Link:
-    return "agent_day", {"agent": row["agent"]}
+    return "agent_day", {"who": row["agent"]}
 
 
 page = open_page("Agents", "Who takes the calls, whose phone rings out?")
@@ -68,7 +68,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         report="agents_total",
         change=change(total["average_talk_ms"], before.get("average_talk_ms"), "duration"),
         link=("calls", {"list": "offers", "figure": "answered"}),
-        link_text=f"{duration(total['talk_ms'])} in all",
+        link_text=f"of {count(total['answered'])} answered offers",
         note=f"handled in {duration(total['handling_ms'])}, without wrap-up",
     )
 
@@ -110,7 +110,7 @@ picked = page.chart(
 )
 if picked:
     figure = {"taken by another": "taken", "caller left": "caller_left"}.get(picked["series"], picked["series"])
-    page.go(("calls", {"list": "offers", "agent": picked["key"], "figure": figure}))
+    page.go(("calls", {"list": "offers", "of_agent": picked["key"], "figure": figure}))
 
 heading(
     "Each person",

@@ -35,11 +35,11 @@ st.caption(" · ".join(plain(part) for part in said))
 st.markdown(plain(sentence(call, legs, visits)))
 with st.container(horizontal=True, gap="small", key="around"):
     if call["external_key"]:
-        page.link(("calls", {"number": call["external_key"], "period": "all"}), "☎️ All calls of this number")
+        page.link(("calls", {"number": call["external_key"], "of_company": company, "ever": "1"}), "☎️ All calls of this number")
     if call["answered_by_extension"]:
         day = call["started_at"].astimezone(page.filters.zone).date().isoformat()
         agent = f"{call['company']}_{call['answered_by_extension']}"
-        page.link(("agent_day", {"agent": agent, "day": day}), f"🗓️ The day of {plain(short(call['answered_by_name'] or agent, limit=30))}")
+        page.link(("agent_day", {"who": agent, "day": day}), f"🗓️ The day of {plain(short(call['answered_by_name'] or agent, limit=30))}")
 
 with st.grid(4, min_column_width=140, gap="small"):
     for label, value in (

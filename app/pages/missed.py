@@ -23,7 +23,7 @@ REASONS = {
 
 
 def to_number(row: Mapping[str, Any]) -> Link:
-    return "calls", {"number": row["external_key"], "company": row["company"], "period": "all", "direction": ()}
+    return "calls", {"number": row["external_key"], "of_company": row["company"], "ever": "1"}
 
 
 def to_last_call(row: Mapping[str, Any]) -> Link:

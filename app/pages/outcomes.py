@@ -60,9 +60,9 @@ page.table(
         "text": "Text of the phone system",
         "calls": Cell("Calls", lambda row: ("calls", {"cause": row["code"], "figure": "ended"})),
         "share": "Share",
-        "inbound": Cell("Inbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "direction": "inbound"})),
-        "outbound": Cell("Outbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "direction": "outbound"})),
-        "internal": Cell("Internal", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "direction": "internal"})),
+        "inbound": Cell("Inbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "inbound"})),
+        "outbound": Cell("Outbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "outbound"})),
+        "internal": Cell("Internal", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "internal"})),
     },
     name="end causes",
 )
@@ -116,10 +116,10 @@ if trunks.height:
         {
             "trunk_name": "Trunk",
             "attempts": Cell(
-                "Attempts", lambda row: ("calls", {"trunk": row["trunk_name"], "figure": "attempts"}) if row["trunk_name"] else None
+                "Attempts", lambda row: ("calls", {"on_trunk": row["trunk_name"], "figure": "attempts"}) if row["trunk_name"] else None
             ),
             "reached": Cell(
-                "Answered", lambda row: ("calls", {"trunk": row["trunk_name"], "figure": "reached"}) if row["trunk_name"] else None
+                "Answered", lambda row: ("calls", {"on_trunk": row["trunk_name"], "figure": "reached"}) if row["trunk_name"] else None
             ),
             "busy": "Busy",
             "no_answer": "No answer",

@@ -39,7 +39,7 @@ WAITS = {"answered": BLUE, "caller_left": VERMILION, "overflowed": SLATE, "unans
 
 
 def to_visits(figure: str) -> Callable[[Mapping[str, Any]], Link]:
-    return lambda row: ("calls", {"list": "visits", "queue": row["queue_name"], "figure": figure})
+    return lambda row: ("calls", {"list": "visits", "in_queue": row["queue_name"], "figure": figure})
 
 
 page = open_page("Queues", "Which queue misses its target, and when?")

@@ -57,7 +57,8 @@ def test_a_transfer_is_told_in_the_order_of_time():
         [visit(3500, "Support", "answered", 8500, answered=12_000, left=107_000)],
     )
     assert told == (
-        "Anna (+15550100) called in on Support, waited 9s in queue Support, Bo was rung for 3s, Cleo answered after 5s (1m 04s, 4s of it on hold), "
+        "Anna (+15550100) called in on Support, waited 9s in queue Support, Bo was rung for 3s, "
+        "Cleo answered after 5s (1m 04s, 4s of it on hold), "
         "Dag answered at once (30s). The caller hung up after 1m 47s (Normal call clearing)."
     )
 

@@ -208,3 +208,20 @@ def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
         said = next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
         numbers = {int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", label)}
         assert counted(said) in numbers, (label, query, said)
+
+
+def test_what_a_row_of_a_table_leads_to_is_as_many_rows_and_leaves_the_filters_alone(app_over):
+    app = visit(app_over("demo").run(), "queues", period="28d")
+    table = next(frame.value for frame in app.dataframe if "Went on" in frame.value.columns)
+    queue, answered, left = table.iloc[0][["Queue", "Answered", "Abandoned"]]
+    for figure, stated in (("answered", answered), ("abandoned", left)):
+        visit(app, "calls", period="28d", list="visits", in_queue=queue, figure=figure)
+        assert f"**{stated:,} visits of queues**" in words_of(app)
+    app.query_params.clear()
+    app.switch_page("pages/queues.py").run()
+    assert "queue" not in app.query_params
+
+
+def test_all_calls_of_a_number_are_of_all_time(app_over):
+    app = visit(app_over("one call").run(), "calls", period="yesterday", number="15550100", of_company="acme", ever="1")
+    assert "**1 calls**" in words_of(app)
