@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -76,7 +77,8 @@ class Built:
         unlisted_statuses: status as sent → events in the warehouse, of those that the list of phases lacks.
         unknown_types: event type → events read, of those that no table is made of.
         next_turn_at: when the next call that is in_progress will be lost; None where there is none.
-        published_bytes, publish_s: size of the published file, and how long its copy took.
+        published_bytes: size of the published file.
+        seconds: how long each phase took: reading, computing, storing, publishing.
     """
 
     build_id: str
@@ -90,7 +92,7 @@ class Built:
     unknown_types: dict[str, int]
     next_turn_at: datetime | None = None
     published_bytes: int = 0
-    publish_s: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -149,9 +151,9 @@ def build(
             done = job.made_afresh("asked for")
         else:
             done = job.made()
-        facts_at = clock()
+        job.begins("publishing")
         size = publish(folder / "facts.duckdb", warehouse)
-    return replace(done, published_bytes=size, publish_s=(clock() - facts_at).total_seconds())
+    return replace(done, published_bytes=size, seconds=job.seconds())
 
 
 def inputs(config: Config) -> object:
@@ -195,6 +197,7 @@ class _Build:
     ) -> None:
         self.zone, self.known, self.folder, self.memory_limit_bytes = zone, known, folder, memory_limit_bytes
         self.clock, self.started_at, self.as_of, self.progress = clock, started_at, as_of, progress
+        self.phases: list[tuple[str, datetime]] = []
         self.build_id = f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
     # ---------------------------------------------------------------- the two ways
@@ -238,6 +241,7 @@ class _Build:
             shop.touch(new, as_of=self.as_of)
             buckets = shop.buckets(local.BUCKET_ROWS, touched=True)
             calls = shop.replace(self._facts(shop, buckets, touched=True))
+            self.begins("storing")
             rollups.refresh(shop.con)
             return self._stored(shop, scanned, listed, mode="incremental", reason="", calls=calls)
 
@@ -249,6 +253,7 @@ class _Build:
         scanned = self._scan(shop, parts, listed)
         buckets = shop.buckets(local.BUCKET_ROWS, touched=False)
         computed = local.run(self._facts(shop, buckets, touched=False), shop.spill)
+        self.begins("storing")
         with shop.changing():
             shop.fill(computed.files)
             shop.note(computed.people_seen, computed.open_calls)
@@ -301,7 +306,7 @@ class _Build:
     def _scan(self, shop: Workshop, parts: list[PartRef], wanted: Ranges) -> Scanned:
         """Bring the wanted deliveries into events.duckdb, each once, whatever overlaps."""
         scanned = Scanned()
-        self._phase("reading", sum(last - first + 1 for _, first, last in wanted))
+        self.begins("reading", sum(last - first + 1 for _, first, last in wanted))
         batch: list[pa.Table] = []
         spans: list[tuple[str, int, int]] = []
         for piece, span in _pieces(self.zone.landing, parts, wanted, scanned):
@@ -329,7 +334,7 @@ class _Build:
 
     def _facts(self, shop: Workshop, buckets: list[Bucket], *, touched: bool) -> Iterator[dict[str, pl.DataFrame]]:
         rules = _Rules(self.as_of, self.known.phases, self.known.end_causes)
-        self._phase("computing", sum(bucket.rows for bucket in buckets))
+        self.begins("computing", sum(bucket.rows for bucket in buckets))
         for bucket in buckets:
             events = shop.read(bucket, touched=touched)
             yield rules.facts(events)
@@ -388,9 +393,16 @@ class _Build:
     def _workshop(self) -> Workshop:
         return Workshop(self.folder, memory_limit_bytes=self.memory_limit_bytes)
 
-    def _phase(self, name: str, total: int) -> None:
+    def begins(self, name: str, total: int = 0) -> None:
+        """A phase begins, of so many deliveries."""
+        self.phases.append((name, self.clock()))
         if self.progress is not None:
             self.progress.phase(name, total)
+
+    def seconds(self) -> dict[str, float]:
+        """How long each phase took that has ended by now."""
+        began = [*self.phases, ("", self.clock())]
+        return {name: (after - at).total_seconds() for (name, at), (_, after) in pairwise(began)}
 
     def _advance(self, done: int) -> None:
         if self.progress is not None:

@@ -148,6 +148,8 @@ class _Bar:
 
     def phase(self, name: str, total: int) -> None:
         self.close()
+        if total <= 0:
+            return
         began = time.monotonic()
 
         def rate(done: int | None) -> str:
@@ -173,9 +175,10 @@ class _Bar:
 def report(built: Built, warehouse: Path, seconds: float) -> list[str]:
     """What a person is told of a build."""
     why = f" ({built.reason})" if built.reason else ""
+    phases = ", ".join(f"{name} {spent:.1f}" for name, spent in built.seconds.items())
     lines = [
         f"{built.mode} build{why}: {built.files:,} parts, {built.events:,} deliveries read, {built.calls:,} calls computed, "
-        f"{seconds:.1f} s → {warehouse} ({built.published_bytes / 1e6:,.1f} MB)"
+        f"{seconds:.1f} s ({phases}) → {warehouse} ({built.published_bytes / 1e6:,.1f} MB)"
     ]
     if built.unlisted_statuses:
         named = ", ".join(f"{status!r} {events:,}" for status, events in built.unlisted_statuses.items())

@@ -65,7 +65,7 @@ class Watch:
             return pause
         self._failures = 0
         spent = time.monotonic() - began
-        cycle = self.every_s if built is None else max(self.every_s, PUBLISHING_SHARE * built.publish_s)
+        cycle = self.every_s if built is None else max(self.every_s, PUBLISHING_SHARE * built.seconds["publishing"])
         return max(cycle - spent, 0.0)
 
     def _build_if_due(self) -> Built | None:
@@ -79,7 +79,7 @@ class Watch:
         self._inputs, self._next_turn_at = found, built.next_turn_at
         log.info(
             "built", mode=built.mode, reason=built.reason, parts=built.files, deliveries=built.events, calls=built.calls,
-            seconds=round(time.monotonic() - began, 2), publish_s=round(built.publish_s, 2), bytes=built.published_bytes,
+            seconds=round(time.monotonic() - began, 2), publishing=round(built.seconds["publishing"], 2), bytes=built.published_bytes,
             unlisted_statuses=built.unlisted_statuses, unknown_types=built.unknown_types,
         )  # fmt: skip
         return built
