@@ -4,6 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+JOBS ?= 4
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
@@ -60,7 +61,7 @@ app: setup ## open the reports
 
 test: setup $(VENV)/.dev $(if $(shell command -v java 2>/dev/null),$(VENV)/.spark) ## all tests; the summary says what was skipped and why
 	.ci/browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: setup $(VENV)/.dev ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
