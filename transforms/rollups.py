@@ -348,7 +348,8 @@ _FILL: Final[dict[str, str]] = {
             sum(calls) as calls, sum(ended) as ended, sum(answered) as answered, sum(picked_up) as picked_up,
             sum(unanswered) as unanswered, sum(left_waiting) as left_waiting, sum(otherwise_abandoned) as
             otherwise_abandoned, sum(in_progress) as in_progress, sum(lost) as lost, sum(short_calls) as short_calls,
-            sum(voicemails) as voicemails, bounded_sum(wait_ms) as wait_ms, bounded_sum(talk_ms) as talk_ms, bounded_sum(hold_ms) as hold_ms,
+            sum(voicemails) as voicemails, bounded_sum(wait_ms) as wait_ms, bounded_sum(talk_ms) as talk_ms,
+            bounded_sum(hold_ms) as hold_ms,
             sum(holds) as holds, sum(transfers) as transfers, sum(without_start) as without_start, sum(with_late_events)
             as with_late_events, sum(late_events) as late_events, sum(events) as events, sum(deliveries) as deliveries
         from todo_call_units group by all""",
@@ -360,7 +361,8 @@ _FILL: Final[dict[str, str]] = {
             sum(calls) as calls
         from todo_outcome_units group by all""",
     "visits_by_quarter": """
-        select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits, bounded_sum(wait_ms) as wait_ms
+        select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits,
+            bounded_sum(wait_ms) as wait_ms
         from todo_visit_units group by all""",
     "agent_offers": """
         select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id,

@@ -11,13 +11,16 @@
 --   answered_by_name VARCHAR The first person who answered
 --   queue_name VARCHAR The last queue
 --   held_ms BIGINT [ms] How long the last hold was
-with held as (
+with candidates as (
+    select company, call_id, started_at, direction, external_phone, answered_by_name, queue_name, ended_by
+    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by)),
+held as (
     select company, call_id, arg_max(phase, seq) as last_phase, arg_max(duration_ms, seq) as held_ms
-    from call_states
-    where ($start is null or started_at >= $start) and ($stop is null or started_at < $stop::timestamptz + to_hours(24))
+    from (from call_states where $start is null or started_at >= $start) semi join candidates using (company, call_id)
     group by all)
-select c.company, c.call_id, c.started_at, c.direction, c.external_phone, c.answered_by_name, c.queue_name, held_ms
-from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone) c join held using (company, call_id)
-where c.hold_count > 0 and is_abandoned_on_hold(c.direction, last_phase, c.ended_by)
-order by c.started_at desc, c.company, c.call_id
+select company, call_id, started_at, direction, external_phone, answered_by_name, queue_name, held_ms
+from candidates join held using (company, call_id)
+where is_abandoned_on_hold(direction, last_phase, ended_by)
+order by started_at desc, company, call_id
 limit $limit offset $offset

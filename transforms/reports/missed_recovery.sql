@@ -14,16 +14,13 @@ with chosen as (
     where external_key is not null and counts_as_miss(abandoned, wait_ms, $short_ms, $include_short)
       and ($reasons is null or list_contains($reasons::varchar[], reason_of(m, $time_zone, $business_minutes, $holidays, $short_ms)))),
 grouped as (
-    select company, external_key, episode, count(*) as misses, min(started_at) as first_miss_at, max(started_at) as last_miss_at,
-        max({'started_at': started_at, 'call_id': call_id, 'phone': external_phone, 'name': caller_name, 'queue_name': last_queue,
-              'reason': reason_of(missed_calls, $time_zone, $business_minutes, $holidays, $short_ms)}) as last
+    select company, external_key, episode, count(*) as misses, min(started_at) as first_miss_at, max(started_at) as last_miss_at
     from missed_calls semi join chosen using (company, external_key, episode)
     where counts_as_miss(abandoned, wait_ms, $short_ms, $include_short)
     group by all),
 clock as (select max(as_of) as as_of from builds),
 found as (
-    select g.company, g.external_key, g.episode, g.misses, g.first_miss_at, g.last_miss_at, last.call_id as last_call_id,
-        last.phone as external_phone, last.name as caller_name, last.queue_name as last_queue, last.reason as reason,
+    select g.company, g.external_key, g.episode, g.misses, g.first_miss_at, g.last_miss_at,
         len(list_filter(e.tried_at, lambda t: t >= g.first_miss_at)) as tries, e.recovered_at, e.recovered_how, e.recovered_call_id, e.recovered_by,
         episode_state(g.first_miss_at, e.recovered_at, as_of, $callback_days) as state, as_of
     from grouped g join missed_episodes e using (company, external_key, episode), clock),

@@ -584,3 +584,35 @@ def test_text_finds_numbers_and_names_in_either_case() -> None:
         found = ask(con.cursor(), "calls", Filters(text=text))["call_id"].to_list()
         assert [call_id.rsplit(".", 1)[1] for call_id in found] == expected
         assert one(con, "calls_total", Filters(text=text))["calls"] == len(expected)
+
+
+def test_a_page_of_the_list_is_the_page_whatever_the_order() -> None:
+    """Three calls start in one instant; pages of two go through all of them, each once, from either end."""
+    con = of(*(answered(n, minute=minute, phone=f"+1555010{n}", talk=n * SECOND) for n, minute in enumerate((0, 5, 5, 5, 9), 1)))
+    for filters in (Filters(), Filters(descending=False), Filters(order="talk_ms"), Filters(start=MONDAY, end=at(60))):
+        whole = ask(con.cursor(), "calls", filters)["call_id"].to_list()
+        pages = [ask(con.cursor(), "calls", replace(filters, limit=2, offset=offset))["call_id"].to_list() for offset in (0, 2, 4, 6)]
+        assert [call_id for page in pages for call_id in page] == whole
+        assert [len(page) for page in pages] == [2, 2, 1, 0]
+
+
+def test_held_to_the_end_and_ended_outside_is_abandoned_on_hold() -> None:
+    held = inbound(1).then("update", "TALKING", after=5 * SECOND).then("update", "HOLD", after=9 * SECOND)
+    ours = replace(held, call_id=f"{COMPANY}_1772442000.2", steps=tuple({**step, "id": f"{COMPANY}_1772442000.2"} for step in held.steps))
+    back = (
+        inbound(3).then("update", "TALKING", after=5 * SECOND).then("update", "HOLD", after=9 * SECOND).then("update", "TALKING", after=1)
+    )
+    con = of(end(held, "HOLD", after=7 * SECOND), end(ours, "HOLD", after=SECOND, by="CALLEE"), end(back, "TALKING", after=SECOND))
+    assert table(con, "abandoned_on_hold", "call_id", "held_ms") == [(f"{COMPANY}_1772442000.1", 7_000)]
+
+
+def test_repeat_callers_are_of_calls_older_than_the_window() -> None:
+    """Of four answered calls one is called again after 2 days, one only after 10 minutes, one never; one is too young to tell."""
+    day_of = 60 * 24
+    con = of(
+        answered(1, phone="+15550101"), left(2, wait=9 * SECOND, minute=2 * day_of, phone="+15550101"),
+        answered(3, phone="+15550103"), left(4, wait=9 * SECOND, minute=10, phone="+15550103"),
+        answered(5, phone="+15550105"), answered(6, minute=8 * day_of, phone="+15550106"),
+        as_of=at(9 * day_of),
+    )  # fmt: skip
+    assert one(con, "repeat_callers") == {"answered": 3, "repeated": 1, "repeat_rate": pytest.approx(1 / 3), "censored": 1}
