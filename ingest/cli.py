@@ -134,7 +134,9 @@ _share = click.FloatRange(0, 1)
 @cli.command()
 @click.option("--calls", type=click.IntRange(0), required=True, help="How many calls begin in the period.")
 @click.option("--days", type=click.IntRange(1, 3660), default=14, show_default=True, help="The period: so many days up to --end.")
-@click.option("--end", metavar="TIME", help="ISO 8601, UTC where it names no offset; default: now. With it the same bytes at any time.")
+@click.option(
+    "--end", metavar="TIME", help="ISO 8601, UTC where it names no offset; default: the last full hour. With it the same bytes at any time."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same events.")
 @click.option("--companies", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option("--to", "url", metavar="URL", help="Post to this webhook.")

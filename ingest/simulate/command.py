@@ -14,6 +14,7 @@ from ingest.signature import Verifier, open_verifier
 from ingest.simulate import send
 from ingest.simulate.scenario import MS_PER_DAY, Event, Scenario, events
 
+_HOUR_MS = 3_600_000
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000  # what a usable time lies within (CONTRACT §1)
 
 
@@ -89,7 +90,8 @@ def _signer(secret: str | None, environ: Mapping[str, str]) -> Verifier:
 
 def _end_ms(end: str | None, days: int) -> int:
     if end is None:
-        return time.time_ns() // 1_000_000
+        now_ms = time.time_ns() // 1_000_000
+        return now_ms - now_ms % _HOUR_MS  # so that the same seed gives the same bytes when it is run again
     try:
         moment = datetime.fromisoformat(end)
     except ValueError:

@@ -7,13 +7,12 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,29 +139,30 @@ class House:
 
     @contextmanager
     def serving(self, *options: object, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         log = self.folder / "server.log"
+        before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [BIN / "ingest", "webhook", "--port", str(port), *map(str, options)],
+                [BIN / "ingest", "webhook", "--port", "0", *map(str, options)],
                 cwd=self.folder,
                 env=self.environ | dict(env or {}),
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
             )
-        server = Server(process, port, log)
+        server = Server(process, 0, log)
         try:
             deadline = time.monotonic() + 30
             while True:
                 assert process.poll() is None, f"exit {process.returncode}: {log.read_text()[-2000:]}"
-                try:
-                    if server.request("GET", "/readyz")[0] == 200:
-                        break
-                except OSError:
-                    pass
+                named = re.search(r'"event": "listening"', log.read_text()[before:]) and re.search(
+                    r'"port": (\d+)', log.read_text()[before:]
+                )
+                if named:
+                    server.port = int(named[1])
+                    with suppress(OSError):
+                        if server.request("GET", "/readyz")[0] == 200:
+                            break
                 assert time.monotonic() < deadline, log.read_text()[-2000:]
                 time.sleep(0.05)
             yield server
