@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from transforms.events import KINDS
+from transforms.runs import Runs, opens
 from transforms.tables import PEOPLE, PEOPLE_SEEN
 
 _KEPT: Final = ("user_id", "name", "email", "department", "group_name")
@@ -47,11 +48,9 @@ def people_seen(events: pl.DataFrame, flows: pl.DataFrame) -> pl.DataFrame:
 def newest(seen: pl.DataFrame) -> pl.DataFrame:
     """The newest sight of each person. From PEOPLE_SEEN, in any number of rows a person; PEOPLE_SEEN, one a person."""
     last = seen.filter(pl.col("last_seen_at") == pl.col("last_seen_at").max().over("company", "extension"))
-    return (
-        last.sort("company", "extension", *_ORDER)
-        .unique(["company", "extension"], keep="last", maintain_order=True)
-        .select(PEOPLE_SEEN.names)
-    )
+    ordered = last.sort("company", "extension", *_ORDER)
+    runs = Runs.of(ordered.select(opens("company", "extension")).to_series())
+    return ordered[runs.last].select(PEOPLE_SEEN.names)
 
 
 def people(seen: pl.DataFrame) -> pl.DataFrame:
