@@ -76,6 +76,11 @@ def serve(config: Config, environ: Mapping[str, str], roles: Roles, *, workers: 
 def check_config(config: Config, environ: Mapping[str, str]) -> list[str]:
     """What the configuration means, a line each; its warnings among them. Raises ConfigError."""
     opened = open_sources(config, environ)
+    if (phases := config.transforms.call_phases) is not None:
+        try:
+            Path(phases).read_bytes()  # what is in it, the build judges
+        except OSError as error:
+            raise ConfigError(f"{config.where}: transforms.call_phases: {phases} cannot be read: {error.strerror}") from None
     lines = [f"{config.where}: the landing zone is {config.storage.landing_url}, the journal {config.storage.journal_path}"]
     for source in opened.values():
         secrets = len(source.verifier or ())

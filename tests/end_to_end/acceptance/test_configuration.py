@@ -49,6 +49,7 @@ BAD: dict[str, tuple[str, str]] = {
     "holidays": ("[reports]\nholidays = ['christmas']\n", "holidays"),
     "roll_seconds": ("[ingest]\nroll_seconds = 'five'\n", "roll_seconds"),
     "max_body_bytes": ("[ingest]\nmax_body_bytes = 'big'\n", "max_body_bytes"),
+    "missing list of phases": ("[transforms]\ncall_phases = 'missing.csv'\n", "call_phases"),
     "memory_limit": ("[transforms]\nmemory_limit = 'lots'\n", "memory_limit"),
     "compact_grace": ("[ingest]\ncompact_grace = 'a while'\n", "compact_grace"),
     "landing of another kind": ("[storage]\nlanding = 'gs://bucket'\n", "landing"),
