@@ -245,6 +245,14 @@ def minute_labels(minutes: pl.Series) -> pl.Series:
     return pl.Series([f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes], dtype=pl.String)
 
 
+def week_labels(frame: pl.DataFrame) -> pl.DataFrame:
+    """ISO weekdays as `Mon`, hours as `08`, beside what they were."""
+    days = dict(enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), start=1))
+    return frame.with_columns(
+        day=pl.col("weekday").replace_strict(days, return_dtype=pl.String), at=pl.col("hour").cast(pl.String).str.zfill(2)
+    )
+
+
 def day_lanes(presence: pl.DataFrame, calls: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
     """A person's day as blocks for `lanes`: status, phone, and the calls with their ringing and talking."""
     blocks: list[dict[str, Any]] = []

@@ -22,12 +22,13 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """A list: the reports of its rows and of its total, the total's column, what a row is, its columns and their headings."""
+    """A list: the reports of its rows and of its total, the total's column, what rows are and one is, its columns and their headings."""
 
     rows: str
     total: str
     counted: str
     noun: str
+    one: str
     headings: Mapping[str, str]
 
 
@@ -37,6 +38,7 @@ LISTS = {
         "calls_total",
         "calls",
         "calls",
+        "call",
         {
             "started_at": "Start",
             "direction": "Direction",
@@ -65,6 +67,7 @@ LISTS = {
         "visits_total",
         "visits",
         "visits of queues",
+        "visit of a queue",
         {
             "entered_at": "Entered",
             "queue_name": "Queue",
@@ -83,6 +86,7 @@ LISTS = {
         "offers_total",
         "offers",
         "offers to agents",
+        "offer to an agent",
         {
             "offered_at": "Offered",
             "name": "Agent",
@@ -142,11 +146,11 @@ if named:
 total = page.one(listing.total, filters)
 rows = total[listing.counted]
 with st.container(horizontal=True, vertical_alignment="center", key="totals"):
-    said = f"**{count(rows)} {listing.noun}**"
+    said = f"**{count(rows)} {listing.one if rows == 1 else listing.noun}**"
     if "talk_ms" in total:
         said += f" · talk {duration(total['talk_ms'])} · hold {duration(total['hold_ms'])}"
     else:
-        said += f" in {count(total['calls'])} calls"
+        said += f" in {count(total['calls'])} {'call' if total['calls'] == 1 else 'calls'}"
     st.markdown(said, width="content")
     pages = max(1, -(-rows // ROWS_ON_SCREEN))
     at = st.pagination(pages, key=f"pages-{listing.rows}-{hash(filters.text)}-{rows}") if pages > 1 else 1

@@ -11,11 +11,13 @@ from app.charts import (
     change,
     count,
     duration,
+    heatmap,
     largest_changes,
     line_in_band,
     percent,
     stacked_bars,
     unpivoted,
+    week_labels,
 )
 from app.shell import heading, nothing, open_page
 
@@ -147,15 +149,27 @@ with right:
     if picked:
         page.go(("calls", {"outcome": picked["key"]}))
 
-heading("What changed most", note="Calls of this period against those that the filters compare with.")
-breakdown_before = page.usual_rows("breakdown")
-if breakdown_before is None:
-    nothing("There is nothing to compare with: no comparison is chosen, or the calls do not go back that far.")
-else:
-    changes = largest_changes(page.ask("breakdown"), breakdown_before, value="calls", most=5)
-    if changes.height:
-        page.made_table(
-            changes, {"dimension": "Of", "value": "Which", "now": "Calls", "before": "Before", "difference": "Difference"}, name="changes"
-        )
+left, right = st.columns(2, gap="medium")
+with left:
+    heading("When calls come", note="Calls in each hour of the week, on average over the period.")
+    page.chart(
+        heatmap(week_labels(page.ask("heatmap")), x="at", y="day", value="calls_an_hour", x_title="hour", value_title="calls an hour"),
+        report="heatmap",
+        key="heatmap",
+        alt="Calls an hour by weekday and hour",
+    )
+with right:
+    heading("What changed most", note="Calls of this period against those that the filters compare with.")
+    breakdown_before = page.usual_rows("breakdown")
+    if breakdown_before is None:
+        nothing("There is nothing to compare with: no comparison is chosen, or the calls do not go back that far.")
     else:
-        nothing("Nothing changed.")
+        changes = largest_changes(page.ask("breakdown"), breakdown_before, value="calls", most=5)
+        if changes.height:
+            page.made_table(
+                changes,
+                {"dimension": "Of", "value": "Which", "now": "Calls", "before": "Before", "difference": "Difference"},
+                name="changes",
+            )
+        else:
+            nothing("Nothing changed.")

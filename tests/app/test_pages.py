@@ -125,7 +125,7 @@ def test_the_list_behind_a_figure_has_as_many_rows_as_the_figure_says(app_over, 
 
 def test_the_search_finds_a_part_of_a_number_and_says_when_nothing_matches(app_over):
     app = visit(app_over("one call").run(), "calls", text="5550100")
-    assert "**1 calls**" in words_of(app)
+    assert "**1 call**" in words_of(app)
     visit(app, "calls", text="no such person")
     assert "Nothing matches the search" in words_of(app)
 
@@ -224,4 +224,4 @@ def test_what_a_row_of_a_table_leads_to_is_as_many_rows_and_leaves_the_filters_a
 
 def test_all_calls_of_a_number_are_of_all_time(app_over):
     app = visit(app_over("one call").run(), "calls", period="yesterday", number="15550100", of_company="acme", ever="1")
-    assert "**1 calls**" in words_of(app)
+    assert "**1 call**" in words_of(app)
