@@ -20,9 +20,7 @@ def rows_of(warehouse: Path, *names: str) -> dict[str, Rows]:
     with duckdb.connect(str(warehouse), read_only=True) as con:
         con.execute("set TimeZone = 'UTC'")
         # Instants as microseconds: a vendor's figures may add up to a year that Python has no datetime for.
-        return {
-            name: sorted(con.sql(f"from {name}").pl().with_columns(cs.datetime().dt.epoch("us")).rows(), key=repr) for name in wanted
-        }
+        return {name: sorted(con.sql(f"from {name}").pl().with_columns(cs.datetime().dt.epoch("us")).rows(), key=repr) for name in wanted}
 
 
 def column(warehouse: Path, query: str) -> list[Any]:
