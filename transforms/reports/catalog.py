@@ -123,7 +123,7 @@ class Filters:
         in_hours_only: only what began within business hours.
         figure: only what this figure counts, for the list behind it (CALL_FIGURES, VISIT_FIGURES, OFFER_FIGURES …).
         outcomes, causes, categories, ended_by, reasons, states, countries: only these.
-        text: part of a number or name. number: a whole external_key. call: (company, call_id).
+        text: part of a number or name, or a whole call id. number: a whole external_key. call: (company, call_id).
         grain: of series; None: what suits the period.
         order, descending, limit, offset: of lists.
     """

@@ -437,9 +437,13 @@ create or replace macro quarters(start, stop, time_zone, grain, first_weekday) a
 create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
     select distinct interval_at from quarters(start, stop, time_zone, grain, first_weekday);
 
--- Whether a text is part of a number or name of a call; letters of either case. What lists are sorted by, in milliseconds.
+-- Whether a text is part of a number, or in either case of a name, or is the call's id. One comparison after the other, each
+-- over one column: joined into one text first they take three times as long.
 create or replace macro is_found(part, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id) as
-    contains(lower(concat_ws(chr(10), caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id)), lower(part));
+    contains(caller_phone, part) or contains(callee_phone, part) or contains(destination, part)
+    or contains(lower(caller_name), lower(part)) or contains(lower(callee_name), lower(part)) or contains(lower(answered_by_name), lower(part))
+    or call_id = part;
+-- What lists are sorted by.
 create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, duration_ms) as
     case name when 'wait_ms' then wait_ms when 'talk_ms' then talk_ms when 'hold_ms' then hold_ms when 'duration_ms' then duration_ms
         else epoch_ms(started_at) end;
