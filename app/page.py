@@ -6,7 +6,7 @@ values, charts) or through `plain`, which escapes what Markdown would read as ma
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import urlencode
@@ -122,9 +122,9 @@ class Page:
         return [self.ask(report, window) for window in replace(self.filters, compare="usual").windows() if self._is_known([window])]
 
     def _is_known(self, windows: Sequence[Filters]) -> bool:
-        """Whether there were calls before each of these periods ended: what lies before the first call is no zero."""
-        first = self.first_call_at
-        return bool(windows) and first is not None and all(window.end is not None and window.end > first for window in windows)
+        """Whether calls were kept by the first day of each of these periods: what lies before the first call is no zero."""
+        first, day = self.first_call_at, timedelta(days=1)
+        return bool(windows) and first is not None and all(window.start is not None and window.start + day >= first for window in windows)
 
     def labels(self, frame: pl.DataFrame, column: str = "interval_at") -> list[str]:
         """The intervals of a series as words on the reader's wall clock, no two alike."""
