@@ -197,6 +197,8 @@ class Workshop:
 
     def begin_afresh(self) -> None:
         """Two new, empty files. The published one stays."""
+        # A commit longer than this goes straight into the file instead of first into a log, which a build afresh need not have.
+        self.con.execute("set global checkpoint_threshold = '16MB'")
         self.con.execute("use memory")
         for name in self._attached:
             with suppress(duckdb.Error):
