@@ -208,6 +208,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     except CallfactsError as error:
         _say(str(error))
         return error.exit_code
+    except OSError as error:  # a full disk, a folder without rights
+        _say(f"{error.filename or 'the file system'}: {error.strerror or error}")
+        return 1
 
 
 def _say(message: str) -> None:

@@ -165,6 +165,20 @@ def test_a_damaged_part_is_one_line_and_exit_1(config: Config, capsys: pytest.Ca
     assert not config.storage.warehouse_path.exists()
 
 
+def test_a_full_disk_is_one_line_and_the_published_file_stays(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    land(config, call().events())
+    assert run(config, "build") == 0
+    before = config.storage.warehouse_path.read_bytes()
+    land(config, call(call_id="c_2").events(), first=10)
+    capsys.readouterr()
+    assert run(config, "build", CALLFACTS_FAILPOINT="publish_before_sync:full") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("transforms: ") and said.count("\n") == 1
+    assert config.storage.warehouse_path.read_bytes() == before
+    assert run(config, "build") == 0
+    assert column(config.storage.warehouse_path, "select count(*) from calls") == [2]
+
+
 def test_every_command_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name, command in cli.cli.commands.items():
         assert command.help
