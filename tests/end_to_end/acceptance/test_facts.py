@@ -42,7 +42,7 @@ def ndjson(bodies: list[bytes]) -> list[bytes]:
     return bodies
 
 
-@pytest.mark.parametrize("oddness", [0.001, 0.03])
+@pytest.mark.parametrize("oddness", [pytest.param(0.001, marks=pytest.mark.slow), 0.03])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_full_build_gives_every_row_that_the_contract_gives(tmp_path: Path, seed: int, oddness: float) -> None:
     house = House(tmp_path)
@@ -61,7 +61,7 @@ def test_incremental_builds_over_random_slices_give_the_rows_of_a_full_one(tmp_p
     house = House(tmp_path, TWO_SOURCES)
     rng = Random(seed)
     sent = Adversary(2000 + seed, oddness=0.02).bodies(120, 100, duplicates=0.4)
-    cuts = sorted(rng.sample(range(len(sent)), 3))
+    cuts = sorted(rng.sample(range(len(sent)), 2))
     slices = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     for i, some in enumerate(slices):
         source = rng.choice(("acme", "second"))
@@ -126,8 +126,6 @@ def test_a_call_becomes_lost_at_exactly_four_hours_and_only_the_as_of_time_decid
         (AS_OF_US - 1, "in_progress"),
         (AS_OF_US, "lost"),
         (AS_OF_US - 1000, "in_progress"),
-        (AS_OF_US + 10**9, "lost"),
-        (BOUNDARY_MS * 1000 - 10**9, "in_progress"),
     ):
         house.build(as_of_us=as_of_us)
         assert house.query("select call_id, outcome from calls order by all") == [("c1", outcome), ("c2", outcome)], as_of_us
@@ -375,6 +373,7 @@ def test_a_bad_as_of_is_bad_usage(tmp_path: Path, bad: str) -> None:
     assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_parts_that_overlap_by_half_count_each_delivery_once_whenever_they_appear(tmp_path: Path) -> None:
     """Ranges 1–6, cut anew into 1–4 and 3–6; the upper one comes first, the lower one after a build has taken the upper."""
     house = House(tmp_path)
