@@ -412,8 +412,8 @@ create or replace macro is_open(instant, time_zone, open_minutes, holidays) as
 create or replace macro interval_of(instant, time_zone, grain, first_weekday) as
     case grain
         when 'quarter' then quarter_of(instant)
-        when 'half_hour' then instant - to_minutes(minute(timezone(time_zone, instant)) % 30) - to_milliseconds(epoch_ms(instant) % 60000)
-        when 'hour' then instant - to_minutes(minute(timezone(time_zone, instant))) - to_milliseconds(epoch_ms(instant) % 60000)
+        when 'half_hour' then instant - to_minutes(minute(timezone(time_zone, instant)) % 30) - to_microseconds(epoch_us(instant) % 60000000)
+        when 'hour' then instant - to_minutes(minute(timezone(time_zone, instant))) - to_microseconds(epoch_us(instant) % 60000000)
         else timezone(time_zone, local_interval_of(timezone(time_zone, instant), grain, first_weekday))
     end;
 create or replace macro local_interval_of(local_at, grain, first_weekday) as
