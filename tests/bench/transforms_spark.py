@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -47,11 +46,7 @@ def run(*, quick: bool) -> str:
             warm = seconds(config, on_spark) if size <= 5_000_000 else first
             figures = f"{polars:.1f} | {first:.1f} | {warm:.1f} | {warm / polars:.1f} | {warm / size * 1e6:.1f}"
             lines.append(f"| {size:,} | {figures} | {bytes_kept / 1e6:,.0f} |")
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    lines += [
-        "",
-        f"Largest child process (JVM or a Python worker): {worker:,.0f} MB. Goal: warm ≤ 10 × polars at 1 M; seconds a million flat.",
-    ]
+    lines += ["", "Goal: warm ≤ 10 × polars at 1 M; seconds a million flat."]
     return "\n".join(lines)
 
 

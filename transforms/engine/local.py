@@ -16,7 +16,7 @@ import polars as pl
 
 from transforms.tables import TABLES
 
-BUCKET_ROWS: Final = 300_000
+BUCKET_ROWS: Final = 150_000
 """Deliveries in a bucket: polars takes about 1.6 KB for each, and smaller buckets stay in the processor's caches."""
 
 
