@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -59,7 +58,11 @@ def test_what_both_transports_took_is_in_the_facts_once_after_a_crash(tmp_path: 
             tmp_path, "queued", "--calls", "80", "--seed", "2",
             "--queue-url", queue.url, "--endpoint-url", endpoint, "--region", REGION, "--secret", QUEUED,
         )  # fmt: skip
-        time.sleep(2)
+
+        def taken(source: str, transport: str) -> float:
+            return first.metric("callfacts_deliveries_total", source=source, transport=transport)
+
+        wait_for(lambda: taken("posted", "webhook") > 300 and taken("queued", "sqs") > 20, "both transports are at work", 60)
         first.signal(signal.SIGKILL)
         first.wait()
 
