@@ -253,6 +253,12 @@ class _Build:
         scanned = self._scan(shop, parts, listed)
         buckets = shop.buckets(local.BUCKET_ROWS, touched=False)
         computed = local.run(self._facts(shop, buckets, touched=False), shop.spill)
+        return self._filled(shop, computed, earlier, scanned, listed, reason=reason, engine="polars")
+
+    def _filled(
+        self, shop: Workshop, computed: local.Computed, earlier: pa.Table, scanned: Scanned, taken: Ranges, *, reason: str, engine: str
+    ) -> Built:
+        """The empty facts.duckdb made full of what an engine computed."""
         self.begins("storing")
         with shop.changing():
             shop.fill(computed.files)
@@ -260,7 +266,7 @@ class _Build:
             shop.replace_whole("end_causes", self.known.end_causes)
             shop.add_arrow("builds", earlier)
             shop.define()
-            return self._stored(shop, scanned, listed, mode="full", reason=reason, calls=computed.calls)
+            return self._stored(shop, scanned, taken, mode="full", reason=reason, calls=computed.calls, engine=engine)
 
     def made_on_spark(self, where: OnSpark) -> Built:
         """Everything, computed by Spark. The build after it begins afresh: the events stay with Spark's workers."""
@@ -291,13 +297,7 @@ class _Build:
         scanned = Scanned(files=len(wanted), events=sum(int(frame["deliveries"].sum()) for frame in computed.scanned))
         for kind, events in pl.concat([spark.NOTHING_STRANGE, *computed.strange]).iter_rows():
             scanned.unknown_types[kind] = scanned.unknown_types.get(kind, 0) + events
-        with shop.changing():
-            shop.fill(computed.files)
-            shop.note(computed.people_seen, computed.open_calls)
-            shop.replace_whole("end_causes", self.known.end_causes)
-            shop.add_arrow("builds", earlier)
-            shop.define()
-            built = self._stored(shop, scanned, listed, mode="full", reason="on Spark", calls=computed.calls, engine="spark")
+        built = self._filled(shop, computed, earlier, scanned, listed, reason="on Spark", engine="spark")
         spark.keep_current(where.facts, self.build_id)
         return built
 
