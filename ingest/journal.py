@@ -331,11 +331,20 @@ class Handover:
         """No file of this writer will be written again; the lock is the receiver's alone from now on."""
 
 
-class _Pending(NamedTuple):
-    rows: Sequence[NewRow]
-    size: int
-    answer: "asyncio.Future[NotDurable | None]"
-    since: float
+class _Pending:
+    """A submission. A class with slots: it is made once a request, and answered once."""
+
+    __slots__ = ("rows", "since", "size", "then")
+
+    def __init__(self, rows: Sequence[NewRow], size: int, then: Callable[[NotDurable | None], None], since: float) -> None:
+        self.rows, self.size, self.since = rows, size, since
+        self.then: Callable[[NotDurable | None], None] | None = then
+
+    def answer(self, error: NotDurable | None) -> None:
+        """Say what became of it, unless that has been said."""
+        if (then := self.then) is not None:
+            self.then = None
+            then(error)
 
 
 class Journal:
@@ -415,9 +424,21 @@ class Journal:
         self._limits = limits
 
     def submit(self, rows: Sequence[NewRow], size: int) -> "asyncio.Future[NotDurable | None]":
-        """Ask for rows of `size` bytes in all to be made durable; the future gives None, or the error as a value.
+        """`ask`, with a future for the answer. Raises what `ask` raises."""
+        answer: asyncio.Future[NotDurable | None] = self._loop.create_future()
 
-        Raises JournalFull or NotDurable where they are not even tried.
+        def then(error: NotDurable | None) -> None:
+            if not answer.done():  # a cancelled one; set_result on it would lose the rest of the batch
+                answer.set_result(error)
+
+        self.ask(rows, size, then)
+        return answer
+
+    def ask(self, rows: Sequence[NewRow], size: int, then: Callable[[NotDurable | None], None], *, since: float | None = None) -> None:
+        """Ask for rows of `size` bytes in all to be made durable; `then` is told None, or the error as a value, in the loop's thread.
+
+        It is told within `ANSWER_SECONDS` from `since` (the loop's time; None: now). It must not raise. Raises JournalFull or NotDurable
+        where the rows are not even tried.
         """
         if self._closing:
             raise NotDurable("the journal is closing")
@@ -431,10 +452,8 @@ class Journal:
                 self._loop.call_soon(self._hand_over)
         elif now - self._busy_since > ANSWER_SECONDS:
             raise NotDurable("the disk does not answer")
-        answer: asyncio.Future[NotDurable | None] = self._loop.create_future()
-        self._pending.append(_Pending(rows, size, answer, now))
+        self._pending.append(_Pending(rows, size, then, now if since is None else since))
         self._pending_bytes += size
-        return answer
 
     async def close(self) -> None:
         """Commit what waits, close the file and the writer, and report both. Gives up on a disk that does not answer."""
@@ -469,8 +488,7 @@ class Journal:
         self._busy_since = None
         self._in_flight = []
         for pending in batch:
-            if not pending.answer.done():  # a cancelled or timed-out one; set_result on it would lose the rest of the batch
-                pending.answer.set_result(error)
+            pending.answer(error)
         if error is None:
             self._folder_bytes += size
             self._meter.observe("callfacts_commit_seconds", seconds)
@@ -479,20 +497,20 @@ class Journal:
     def _sweep(self) -> None:
         """Answer what has waited too long; drop it where it has not been handed over."""
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
-        limit = self._loop.time() - ANSWER_SECONDS
-        if self._busy_since is None or self._busy_since > limit + ANSWER_SECONDS / 2:
+        now = self._loop.time()
+        if self._busy_since is None or self._busy_since > now - _SWEEP_SECONDS:
             return
+        limit = now - ANSWER_SECONDS
         for pending in self._in_flight:
-            if pending.since < limit and not pending.answer.done():
-                pending.answer.set_result(NotDurable("the commit has not come back in time"))
+            if pending.since < limit:
+                pending.answer(NotDurable("the commit has not come back in time"))
         kept = []
         for pending in self._pending:
             if pending.since >= limit:
                 kept.append(pending)
                 continue
             self._pending_bytes -= pending.size
-            if not pending.answer.done():
-                pending.answer.set_result(NotDurable("the commit before it has not come back in time"))
+            pending.answer(NotDurable("the commit before it has not come back in time"))
         self._pending = kept
 
     def _report(self, call: Callable[..., None], *arguments: object) -> None:

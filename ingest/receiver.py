@@ -12,6 +12,7 @@ Nothing is parsed here: what a body means is read off the reply path, by the rol
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -169,18 +170,31 @@ class Receiver:
         self._meter.add("callfacts_rejections", source, str(Reason.TOO_LARGE))
         return _REFUSED[Outcome.TOO_LARGE]
 
+    def take(self, delivery: Delivery, then: Callable[[Receipt], None], *, since: float | None = None) -> None:
+        """One delivery, without a task or a future: a webhook request's way.
+
+        `then` is told its receipt, at once or in the loop's thread later: within the journal's `ANSWER_SECONDS` from `since` (the loop's
+        time; None: now), whatever the disk does.
+        """
+        receipt, reason = self._judge(delivery)
+        if not receipt.durable:
+            then(receipt)
+            return
+        row = self._row(delivery, reason)
+        try:
+            self._journal.ask((row,), len(row[6]) + _ROW_OVERHEAD_BYTES, partial(self._committed, delivery, receipt, then), since=since)
+        except NotDurable as refused:
+            self._committed(delivery, receipt, then, refused)
+
+    def _committed(self, delivery: Delivery, receipt: Receipt, then: Callable[[Receipt], None], error: NotDurable | None) -> None:
+        if error is not None:
+            then(Receipt(Outcome.NOT_DURABLE, durable=False, detail=str(error)))
+            return
+        self._meter.add_key(("callfacts_deliveries", delivery.source, delivery.transport))
+        then(receipt)
+
     async def receive(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         """One receipt a delivery, in order. Whatever the disk does, within the journal's `ANSWER_SECONDS`."""
-        if len(deliveries) == 1:  # a webhook request: the hot path
-            delivery = deliveries[0]
-            receipt, reason = self._judge(delivery)
-            if not receipt.durable:
-                return [receipt]
-            row = self._row(delivery, reason)
-            if (error := await self._commit([row], len(row[6]) + _ROW_OVERHEAD_BYTES)) is not None:
-                return [Receipt(Outcome.NOT_DURABLE, durable=False, detail=str(error))]
-            self._meter.add_key(("callfacts_deliveries", delivery.source, delivery.transport))
-            return [receipt]
         judged = [self._judge(delivery) for delivery in deliveries]
         # those whose receipt says durable will be, or the receipt is replaced
         rows = [self._row(delivery, reason) for delivery, (receipt, reason) in zip(deliveries, judged, strict=True) if receipt.durable]

@@ -12,6 +12,7 @@ a log line and the old one stays in force. Where storage is, and how many worker
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -95,6 +96,9 @@ def _run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
     except ImportError:
         factory = None
+
+    gc.collect()
+    gc.freeze()  # what has been imported stays: the collector need not look at it while requests wait
 
     async def begin() -> int:  # what is made for a loop is made within it
         return await main()
@@ -186,8 +190,8 @@ class _Worker:
         return await self._drain()
 
     async def _serve(self, sock: socket.socket | None) -> None:
+        from ingest.connections import serve as serve_http
         from ingest.webhook import Webhook
-        from ingest.webhook import serve as serve_http
 
         if self.roles.sqs:
             self._start_sqs(self.config)

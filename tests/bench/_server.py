@@ -10,14 +10,16 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ingest.connections import Answer, Inlet, serve
 from ingest.signature import sign
 from ingest.simulate.scenario import Scenario, events
+from ingest.telemetry import Meter
 from tests.ingester import SECRET, Ingester, toml, wait_for
 
 HERE = Path(__file__).parent
@@ -96,11 +98,11 @@ def ingester(*, ingest: str, environ: Mapping[str, str] | None = None, arguments
 
 
 @contextlib.contextmanager
-def noop() -> Iterator[int]:
-    """The ingester's own server around a handler that reads the body and answers an empty 200; yields its port."""
+def noop(*, direct: bool = False) -> Iterator[int]:
+    """The ingester's own server around what reads the body and answers an empty 200; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench._server", str(port)], cwd=REPO)
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench._server", str(port), "direct" if direct else "asgi"], cwd=REPO)
 
     def listens() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -123,29 +125,39 @@ def span(values: Sequence[float]) -> str:
     return f"{min(values):,.0f}–{max(values):,.0f}"
 
 
-def serve_noop(port: int) -> None:
-    """The no-op twin: uvicorn, httptools, uvloop, the ingester's own connection handling; only the handler differs."""
-    import uvloop
+class _Noop:
+    """Reads the body and answers an empty 200: as an ASGI application, or, `direct`, on the ingester's short way."""
 
-    from ingest.telemetry import Meter
-    from ingest.webhook import serve
+    def __init__(self, *, direct: bool) -> None:
+        self.direct, self.limit_bytes, self.empty = direct, 1 << 20, Answer(200)
 
-    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-    end = {"type": "http.response.body", "body": b""}
+    def inlet(self, url: bytes) -> Inlet | None:
+        return self if self.direct else None
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    def take(self, body: bytes, signature: str | None, since: float, answer: Callable[[Answer], None]) -> None:
+        answer(self.empty)
+
+    def too_slow(self) -> Answer:
+        return self.empty
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         more = True
         while more:
             more = (await receive())["more_body"]
-        await send(start)
-        await send(end)
+        await send(self.empty.start)
+        await send(self.empty.end)
+
+
+def serve_noop(port: int, *, direct: bool) -> None:
+    """The no-op twin: uvicorn, httptools, uvloop, the ingester's own connection handling; only what is behind it differs."""
+    import uvloop
 
     async def main() -> None:
         listening = socket.create_server(("127.0.0.1", port))
-        await serve(app, listening, stop=asyncio.Event(), meter=Meter(), on_listening=lambda: None)  # type: ignore[arg-type]
+        await serve(_Noop(direct=direct), listening, stop=asyncio.Event(), meter=Meter(), on_listening=lambda: None)
 
     uvloop.run(main())
 
 
 if __name__ == "__main__":
-    serve_noop(int(sys.argv[1]))
+    serve_noop(int(sys.argv[1]), direct=sys.argv[2] == "direct")
