@@ -107,7 +107,11 @@ class Watched:
         self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
         self.page.wait_for_function("() => !document.querySelector('[data-testid=\"stSkeleton\"]')", timeout=60_000)
 
-    def figure(self, label):
-        """The value of the tile with that label."""
+    def figure(self, label, after=None):
+        """The value of the tile with that label; with `after`, once it is another, or after half a minute."""
         tile = self.page.locator('[data-testid="stMetric"]').filter(has=self.page.get_by_text(label, exact=True)).first
-        return tile.locator('[data-testid="stMetricValue"]').inner_text().strip()
+        value = tile.locator('[data-testid="stMetricValue"]')
+        give_up = time.monotonic() + 30
+        while (found := value.inner_text().strip()) == after and time.monotonic() < give_up:
+            self.page.wait_for_timeout(100)
+        return found

@@ -76,9 +76,7 @@ def test_a_filter_changes_the_figures_and_the_link_reproduces_them(opened):
     seen.page.keyboard.press("Escape")
     seen.page.get_by_role("button", name="Apply").click()
     seen.page.wait_for_url("**direction=outbound**", timeout=30_000)
-    seen.page.wait_for_timeout(500)
-    seen.settle()
-    after = seen.figure("Calls")
+    after = seen.figure("Calls", after=before)
     assert after != before
     again = opened(seen.page.url.removeprefix(seen.address))
     assert again.figure("Calls") == after
@@ -146,9 +144,18 @@ def test_a_new_build_shows_up_without_a_reload_by_hand(opened, browser, warehous
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_dark_mode_is_dark_and_nothing_runs_out_of_a_narrow_screen(opened, width):
+    from playwright.sync_api import TimeoutError as TooLate
+
     seen = opened("/overview", color_scheme="dark")
     seen.page.set_viewport_size({"width": width, "height": 900})
-    seen.page.wait_for_timeout(500)
     ground = seen.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     assert sum(int(part) for part in ground.removeprefix("rgb(").rstrip(")").split(",")[:3]) < 120
-    assert seen.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+    try:  # a chart takes its new width only after the page has been laid out again
+        seen.page.wait_for_function(f"document.querySelector('[data-testid=stMain]').scrollWidth <= {width}", timeout=20_000)
+    except TooLate as error:
+        wide = seen.page.evaluate(
+            "limit => [...document.querySelectorAll('[data-testid=stMain] *')]"
+            ".filter(e => e.getBoundingClientRect().right > limit).map(e => e.dataset.testid || e.className).slice(0, 8)",
+            width,
+        )
+        raise AssertionError(f"wider than {width}: {wide}") from error
