@@ -81,6 +81,9 @@ OF_CALLS: Final = ("calls", "call_states", "call_legs", "queue_visits", "call_ev
 OF_PERSONS: Final = ("presence_intervals", "conference_events")
 """The tables of which an incremental build replaces the rows of some calls, or of some persons."""
 
+_REMEMBERED: Final = {"calls": "calls", "queue_visits": "visits"}
+"""What an incremental build keeps of its removed and its new rows for the prepared tables: temp tables <value>_old and <value>_new."""
+
 K_END: Final = 2**63
 """`k` lies within 0 ≤ k < K_END, evenly."""
 
@@ -300,20 +303,23 @@ class Workshop:
     def replace(self, frames: Iterable[dict[str, pl.DataFrame]]) -> int:
         """Replace the touched calls' and persons' rows; how many calls were computed. Within `changing`."""
         self._touched_keys()
-        self._remember("calls_old", "calls", "touched_calls", "call_id")
-        self._remember("visits_old", "queue_visits", "touched_calls", "call_id")
         for names, keys, key in ((OF_CALLS, "touched_calls", "call_id"), (OF_PERSONS, "touched_persons", "extension")):
             for name in names:
+                # Which rows first: then none is found twice, and no wide row is read but those that go.
                 self.con.execute(
-                    f"delete from {name} where rowid in (select t.rowid from {name} t semi join {keys} using (company, {key}))"
+                    f"create or replace temp table going as select t.rowid as place from {name} t semi join {keys} using (company, {key})"
                 )
+                if name in _REMEMBERED:
+                    self.con.execute(f"create or replace temp table {_REMEMBERED[name]}_old as from {name} where rowid in (from going)")
+                    self.con.execute(f"create or replace temp table {_REMEMBERED[name]}_new as from {name} limit 0")
+                self.con.execute(f"delete from {name} where rowid in (from going)")
         self.con.execute("delete from builder.open_calls where k in (from touched)")
         computed = 0
         for tables in frames:
             computed += tables["calls"].height
             self.add(tables)
-        self._remember("calls_new", "calls", "touched_calls", "call_id")
-        self._remember("visits_new", "queue_visits", "touched_calls", "call_id")
+            for name, kept in _REMEMBERED.items():
+                self._insert(f"{kept}_new", tables[name].select(TABLES[name].names))
         return computed
 
     def add(self, tables: Mapping[str, pl.DataFrame]) -> None:
@@ -452,9 +458,6 @@ class Workshop:
             "create or replace temp table touched_persons as "
             f"select distinct company, extension from events.main.{PRESENCE_ROWS.name} where k in (from touched)"
         )
-
-    def _remember(self, name: str, table: str, keys: str, key: str) -> None:
-        self.con.execute(f"create or replace temp table {name} as select t.* from {table} t semi join {keys} using (company, {key})")
 
 
 _CHANGED: Final = {

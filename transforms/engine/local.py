@@ -46,7 +46,14 @@ def run(facts_of_buckets: Iterable[Mapping[str, pl.DataFrame]], folder: Path) ->
                 # Its own order within the bucket: putting sorted runs in order costs less than sorting.
                 frame.select(TABLES[name].names).sort(TABLES[name].order_by).write_parquet(path, compression="lz4")
                 computed.files.setdefault(name, []).append(path)
-        computed.people_seen.append(tables["people_seen"])
-        computed.open_calls.append(tables["open_calls"])
+        computed.people_seen.append(_apart(tables["people_seen"]))
+        computed.open_calls.append(_apart(tables["open_calls"]))
         computed.calls += tables["calls"].height
     return computed
+
+
+def _apart(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows with texts of their own: those of polars are views, and a few rows would keep all texts of their bucket alive."""
+    own = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert isinstance(own, pl.DataFrame)
+    return own
