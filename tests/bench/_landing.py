@@ -25,6 +25,8 @@ PARTY: dict[str, str | None] = dict.fromkeys(
 )
 PARTY["userAgent"] = "Wildix Zero Distance 4.0.1 WebRTC-00000000-0000-0000-0000-000000000000"
 DATA: dict[str, None] = dict.fromkeys(("service", "queueName", "queueId", "endCause", "endCauseStr", "endBy"))
+NUMBERS = 600
+"""Outside numbers come again after so many copies."""
 COPY_MS = 97_000
 """How much later each copy of the calls is than the one before."""
 
@@ -55,9 +57,11 @@ def copies(template: pa.Table, events: int, *, first_copy: int = 0) -> pa.Table:
                     sha256(event_uid || copy) as event_uid,
                     subject_id || '.' || copy as subject_id,
                     event_time + to_milliseconds({COPY_MS} * copy) as event_time,
-                    replace(
-                        replace(payload, '"' || subject_id || '"', '"' || subject_id || '.' || copy || '"'),
-                        epoch_ms(event_time)::varchar, (epoch_ms(event_time) + {COPY_MS} * copy)::varchar) as payload)
+                    regexp_replace(
+                        replace(
+                            replace(payload, '"' || subject_id || '"', '"' || subject_id || '.' || copy || '"'),
+                            epoch_ms(event_time)::varchar, (epoch_ms(event_time) + {COPY_MS} * copy)::varchar),
+                        '"phone":"([+][0-9]+)"', '"phone":"\\1' || copy % {NUMBERS} || '"', 'g') as payload)
                 from template t, range({first_copy}, {first_copy} + {-(-events // template.num_rows)}) r(copy)
             ), delivered as (
                 select copied.*, again from copied, range(2) a(again) where again = 0 or hash(event_uid) % 25 = 0
