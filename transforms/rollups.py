@@ -88,6 +88,7 @@ OUTCOMES_BY_QUARTER: Final = Table(
         Column("ended_by", TEXT, "calls.ended_by"),
         Column("abandoned", TRUTH, "calls.abandoned"),
         Column("calls", COUNT, "Calls that started in the quarter hour", "count"),
+        Column("end_cause_text", TEXT, "Least of calls.end_cause_text"),
     ),
     ("quarter_at", "company", "direction", "outcome", "end_cause_category", "end_cause_name", "end_cause", "ended_by", "abandoned"),
     ("quarter_at", "company", "direction", "outcome", "end_cause_category", "end_cause_name", "end_cause", "ended_by", "abandoned"),
@@ -108,6 +109,42 @@ VISITS_BY_QUARTER: Final = Table(
     ("quarter_at", "company", "queue_name", "result", "waited_ms"),
     ("quarter_at", "company", "queue_name", "result", "waited_ms"),
     "One row a quarter hour, queue, result and wait: the wait histogram of queue visits by whole second (macro visit_units)",
+)
+
+_OF_VISITS = (
+    Column("visits", COUNT, "Visits", "count"),
+    Column("answered", COUNT, "Of these, answered by a person", "count"),
+    Column("caller_left", COUNT, "Of these, left by the caller, after however short a wait", "count"),
+    Column("overflowed", COUNT, "Of these, that went on to another queue", "count"),
+    Column("unanswered", COUNT, "Of these, that ended otherwise", "count"),
+    Column("open", COUNT, "Of these, not over yet", "count"),
+    Column("answered_wait_ms", COUNT, "Sum of wait_ms of those answered", "ms"),
+    Column("left_wait_ms", COUNT, "Sum of wait_ms of those the caller left", "ms"),
+    Column("wait_ms", COUNT, "Sum of wait_ms of those that are over", "ms"),
+)
+
+QUEUES_BY_QUARTER: Final = Table(
+    "queues_by_quarter",
+    (_QUARTER, _COMPANY, Column("queue_name", TEXT, "queue_visits.queue_name"), *_OF_VISITS),
+    ("quarter_at", "company", "queue_name"),
+    ("quarter_at", "company", "queue_name"),
+    "One row a quarter hour and queue: sums of visits_by_quarter over results and waits",
+)
+
+VISITS_BY_MONTH: Final = Table(
+    "visits_by_month",
+    (
+        Column("month_at", INSTANT, "Start of the month of UTC", "UTC"),
+        _COMPANY,
+        Column("queue_name", TEXT, "queue_visits.queue_name"),
+        Column("result", TEXT, "queue_visits.result"),
+        Column("waited_ms", COUNT, f"The wait, null while the visit is open: {_ROUNDED}", "ms"),
+        Column("visits", COUNT, "Visits that began in the month", "count"),
+        Column("wait_ms", COUNT, "Sum of wait_ms", "ms"),
+    ),
+    ("month_at", "company", "queue_name", "result", "waited_ms"),
+    ("month_at", "company", "queue_name", "result", "waited_ms"),
+    "One row a month, queue, result and wait: sums of visits_by_quarter",
 )
 
 AGENT_OFFERS: Final = Table(
@@ -145,6 +182,7 @@ MISSED_CALLS: Final = Table(
         Column("wait_ms", COUNT, "calls.wait_ms", "ms"),
         Column("abandoned", TRUTH, "calls.abandoned"),
         Column("outcome", TEXT, "calls.outcome"),
+        Column("end_cause_name", TEXT, "calls.end_cause_name"),
         Column("trunk_name", TEXT, "calls.trunk_name"),
         Column("last_queue", TEXT, "calls.queue_name"),
         Column("users_rung", COUNT, "Legs with a user", "count"),
@@ -166,6 +204,8 @@ MISSED_EPISODES: Final = Table(
         Column("misses", COUNT, "Missed calls", "count"),
         Column("first_miss_at", INSTANT, "Start of the first missed call", "UTC"),
         Column("last_miss_at", INSTANT, "Start of the last missed call", "UTC"),
+        Column("last_call_id", TEXT, "The last missed call"),
+        Column("least_wait_ms", COUNT, "The shortest wait after which the caller left; null where none of the missed calls was left", "ms"),
         Column("tried_at", INSTANTS, "Our outbound calls that reached nobody, from the first miss on, in order", "UTC"),
         Column("recovered_at", INSTANT, "Start of the contact that reached a person and ends the episode; null while none has", "UTC"),
         Column("recovered_how", TEXT, "they rang again or we called"),
@@ -192,16 +232,137 @@ CONCURRENCY_BY_MINUTE: Final = Table(
     "One row a minute with calls open. A call without an end counts up to its last event, one longer than 31 days for 31",
 )
 
+CONCURRENCY_BY_QUARTER: Final = Table(
+    "concurrency_by_quarter",
+    (
+        _QUARTER,
+        _COMPANY,
+        Column("peak", COUNT, "The greatest peak of its minutes", "count"),
+        Column("peak_at", INSTANT, "The first minute with that peak", "UTC"),
+        Column("busy_ms", COUNT, "Sum over calls of the time open within the quarter hour", "ms"),
+    ),
+    ("quarter_at", "company"),
+    ("quarter_at", "company"),
+    "One row a quarter hour with calls open: of concurrency_by_minute",
+)
+
+_DAY = Column("day_at", INSTANT, "Start of the day of UTC", "UTC")
+
+OFFERS_BY_DAY: Final = Table(
+    "offers_by_day",
+    (
+        _DAY,
+        _COMPANY,
+        Column("extension", TEXT, "The user's extension, without one the user's id"),
+        Column("queue_name", TEXT, "agent_offers.queue_name"),
+        Column("department", TEXT, "agent_offers.department"),
+        Column("answered", COUNT, "Offers answered", "count"),
+        Column("caller_left", COUNT, "Offers during which the caller hung up", "count"),
+        Column("taken", COUNT, "Offers that another person answered", "count"),
+        Column("lost", COUNT, "Offers lost", "count"),
+        Column("open", COUNT, "Offers not over yet", "count"),
+        Column("transferred", COUNT, "Offers transferred", "count"),
+        Column("ring_ms", COUNT, "Sum of ring_ms", "ms"),
+        Column("talk_ms", COUNT, "Sum of talk_ms of those answered", "ms"),
+        Column("hold_ms", COUNT, "Sum of hold_ms of those answered", "ms"),
+        Column("last_offered_at", INSTANT, "The last offer", "UTC"),
+        Column("last_name", TEXT, "The user's name in the last offer"),
+    ),
+    ("day_at", "company", "extension", "queue_name", "department"),
+    ("day_at", "company", "extension", "queue_name", "department"),
+    "One row a day of UTC, user, queue and department: sums of agent_offers (macro offer_units)",
+)
+
+DIMENSIONS_BY_DAY: Final = Table(
+    "dimensions_by_day",
+    (
+        _DAY,
+        _COMPANY,
+        Column(
+            "dimension",
+            TEXT,
+            "direction, trunk, queue, department (that answered first), cause; of outbound calls with an end: prefix, caller",
+        ),
+        Column("value", TEXT, "Its name; of a prefix the first five signs of the number, of a caller the extension or user id"),
+        Column("direction", TEXT, "calls.direction"),
+        Column("calls", COUNT, "Calls that started on the day", "count"),
+        Column("ended", COUNT, "Of these, with an end", "count"),
+        Column("answered", COUNT, "Calls that is_answered() counts", "count"),
+        Column("left_waiting", COUNT, "Inbound calls whose caller left before any answer, after however short a wait", "count"),
+        Column("busy", COUNT, "Calls with an end and the outcome busy", "count"),
+        Column("no_answer", COUNT, "Calls with an end and the outcome no_answer or abandoned", "count"),
+        Column("rejected", COUNT, "Calls with an end and the outcome rejected", "count"),
+        Column("failed", COUNT, "Calls with an end and the outcome failed", "count"),
+        Column("short_calls", COUNT, "Calls that is_short_call() counts", "count"),
+        Column("talk_ms", COUNT, "Sum of talk_ms of answered calls", "ms"),
+        Column("last_at", INSTANT, "Of a caller: the last call", "UTC"),
+        Column("last_name", TEXT, "Of a caller: calls.caller_name in it"),
+        Column("last_department", TEXT, "Of a caller: calls.caller_department in it"),
+    ),
+    ("day_at", "company", "dimension", "value", "direction"),
+    ("day_at", "company", "dimension", "value", "direction"),
+    "One row a day of UTC, value of one dimension and direction: each call is counted once in every dimension (macro dimension_units)",
+)
+
+ANSWERED_CALLERS: Final = Table(
+    "answered_callers",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("started_at", INSTANT, "calls.started_at", "UTC"),
+        Column("external_key", TEXT, "calls.external_key"),
+        Column("again_at", INSTANT, "When the same number called next, 15 minutes later at the earliest; null where it has not", "UTC"),
+    ),
+    ("company", "call_id"),
+    ("started_at", "company", "call_id"),
+    "One row an answered inbound call with a number",
+)
+
+ABANDONED_ON_HOLD: Final = Table(
+    "abandoned_on_hold",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("started_at", INSTANT, "calls.started_at", "UTC"),
+        Column("direction", TEXT, "calls.direction"),
+        Column("external_phone", TEXT, "calls.external_phone"),
+        Column("answered_by_name", TEXT, "calls.answered_by_name"),
+        Column("queue_name", TEXT, "calls.queue_name"),
+        Column("held_ms", COUNT, "Duration of the last state", "ms"),
+    ),
+    ("company", "call_id"),
+    ("started_at", "company", "call_id"),
+    "One row a call whose last state is held and that the side outside ended (macro is_abandoned_on_hold)",
+)
+
+_OURS = tuple(Column(f"{name}_ms", COUNT, f"calls.{name}_ms", "ms") for name in ("duration", "talk", "hold", "wait"))
+_THEIRS = tuple(Column(f"vendor_{name}_ms", COUNT, f"The vendor's {name}", "ms") for name in ("duration", "talk", "hold", "wait"))
+RECONCILED_CALLS: Final = Table(
+    "reconciled_calls",
+    (_COMPANY, _CALL_ID, Column("started_at", INSTANT, "calls.started_at", "UTC"), *_OURS, *_THEIRS),
+    ("company", "call_id"),
+    ("started_at", "company", "call_id"),
+    "One row a call of basis call or live that also has vendor_calls; the view reconciliation compares both",
+)
+
 REPORT_TABLES: Final[dict[str, Table]] = by_name(
     (
         CALLS_BY_QUARTER,
         ABANDONS_BY_QUARTER,
         OUTCOMES_BY_QUARTER,
         VISITS_BY_QUARTER,
+        QUEUES_BY_QUARTER,
+        VISITS_BY_MONTH,
         AGENT_OFFERS,
         MISSED_CALLS,
         MISSED_EPISODES,
         CONCURRENCY_BY_MINUTE,
+        CONCURRENCY_BY_QUARTER,
+        OFFERS_BY_DAY,
+        DIMENSIONS_BY_DAY,
+        ANSWERED_CALLERS,
+        ABANDONED_ON_HOLD,
+        RECONCILED_CALLS,
     )
 )
 """Every prepared table, published beside the facts."""
@@ -239,8 +400,13 @@ def define(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _are_there(con: duckdb.DuckDBPyConnection) -> bool:
-    found = con.execute("select table_name from duckdb_tables() where database_name = current_database() and not temporary").fetchall()
-    return REPORT_TABLES.keys() <= {name for (name,) in found}
+    """Whether every prepared table is there as this version declares it."""
+    found = con.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns() "
+        "where database_name = current_database() group by all"
+    ).fetchall()
+    columns = dict(found)
+    return all(columns.get(name) == table.names for name, table in REPORT_TABLES.items())
 
 
 def _fill(con: duckdb.DuckDBPyConnection) -> None:
@@ -260,6 +426,14 @@ create or replace temp view todo_legs as
     select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
     from call_legs l join calls c using (company, call_id)
     where l.callee_user_id is not null and c.direction = 'inbound';
+create or replace temp view todo_visits_by_quarter as from visits_by_quarter;
+create or replace temp view todo_months as from visits_by_quarter;
+create or replace temp view todo_offer_units as from offer_units();
+create or replace temp view todo_dimension_units as from dimension_units();
+create or replace temp view todo_callers as from calls where direction = 'inbound' and external_key is not null;
+create or replace temp view todo_held as from calls where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
+create or replace temp view todo_reconciled as from calls where basis in ('call', 'live');
+create or replace temp view todo_minutes as from concurrency_by_minute;
 create or replace temp view todo_misses as from calls where is_missed(direction, has_end, answered_by_at);
 create or replace temp view todo_contacts as
     from calls semi join (from calls where is_missed(direction, has_end, answered_by_at)) m using (company, external_key);
@@ -286,9 +460,38 @@ create or replace temp table changed_hours as
         unnest(hours_of(started_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms))) as hour_at
     from (from calls_old union all from calls_new);
 
-create or replace temp view todo_call_units as from call_units() semi join changed_quarters using (quarter_at);
-create or replace temp view todo_abandon_units as from abandon_units() semi join changed_quarters using (quarter_at);
-create or replace temp view todo_outcome_units as from outcome_units() semi join changed_quarters using (quarter_at);
+create or replace temp table changed_days as select distinct day_of(quarter_at) as day_at from changed_quarters;
+create or replace temp table changed_months as select distinct month_of(quarter_at) as month_at from changed_visit_quarters;
+create or replace temp table changed_offer_days as
+    select distinct day_of(offered_at) as day_at from (
+        select offered_at from agent_offers semi join changed_calls using (company, call_id)
+        union all select started_at from call_legs semi join changed_calls using (company, call_id));
+set variable changed_from = (select min(day_at) from changed_days);
+set variable changed_until = (select max(day_at) + interval 1 day from changed_days);
+
+create or replace temp view todo_visits_by_quarter as from visits_by_quarter semi join changed_visit_quarters using (quarter_at);
+create or replace temp view todo_months as
+    from visits_by_quarter where month_of(quarter_at) in (from changed_months) and quarter_at >= (select min(month_at) from changed_months);
+create or replace temp view todo_offer_units as from offer_units(days := coalesce((select list(day_at) from changed_offer_days), []));
+create or replace temp view todo_dimension_units as from dimension_units(
+    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz,
+    days := coalesce((select list(day_at) from changed_days), []));
+create or replace temp view todo_callers as
+    from calls semi join changed_numbers using (company, external_key) where direction = 'inbound';
+create or replace temp view todo_held as from calls_new where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
+create or replace temp view todo_reconciled as from calls_new where basis in ('call', 'live');
+create or replace temp view todo_minutes as
+    from concurrency_by_minute
+    where (company, hour_of(minute_at)) in (from changed_hours) and minute_at >= getvariable('changed_from')::timestamptz;
+create or replace temp view todo_call_units as from call_units(
+    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    semi join changed_quarters using (quarter_at);
+create or replace temp view todo_abandon_units as from abandon_units(
+    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    semi join changed_quarters using (quarter_at);
+create or replace temp view todo_outcome_units as from outcome_units(
+    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    semi join changed_quarters using (quarter_at);
 create or replace temp view todo_visit_units as from visit_units() semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_legs as
     select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
@@ -313,18 +516,31 @@ delete from calls_by_quarter where quarter_at in (from changed_quarters);
 delete from abandons_by_quarter where quarter_at in (from changed_quarters);
 delete from outcomes_by_quarter where quarter_at in (from changed_quarters);
 delete from visits_by_quarter where quarter_at in (from changed_visit_quarters);
+delete from queues_by_quarter where quarter_at in (from changed_visit_quarters);
+delete from visits_by_month where month_at in (from changed_months);
 delete from agent_offers where (company, call_id) in (from changed_calls);
 delete from missed_calls where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
 delete from missed_episodes where (company, external_key) in (from changed_numbers);
 delete from concurrency_by_minute where (company, hour_of(minute_at)) in (from changed_hours);
+delete from concurrency_by_quarter where (company, hour_of(quarter_at)) in (from changed_hours);
+delete from offers_by_day where day_at in (from changed_offer_days);
+delete from dimensions_by_day where day_at in (from changed_days);
+delete from answered_callers where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
+delete from abandoned_on_hold where (company, call_id) in (from changed_calls);
+delete from reconciled_calls where (company, call_id) in (from changed_calls);
 """
 
 _FORGET: Final = """
 drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units;
 drop view if exists todo_visit_units; drop view if exists todo_legs;
+drop view if exists todo_visits_by_quarter; drop view if exists todo_months; drop view if exists todo_offer_units;
+drop view if exists todo_dimension_units; drop view if exists todo_callers; drop view if exists todo_held;
+drop view if exists todo_reconciled; drop view if exists todo_minutes;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
-drop table if exists changed_numbers; drop table if exists changed_hours;
+drop table if exists changed_numbers; drop table if exists changed_hours; drop table if exists changed_days;
+drop table if exists changed_months; drop table if exists changed_offer_days;
+reset variable changed_from; reset variable changed_until;
 drop table if exists numbered_contacts;
 """
 
@@ -334,11 +550,11 @@ _CONTACTS: Final = """
             partition by company, external_key order by started_at, call_id rows between unbounded preceding and 1 preceding) as episode
     from (
         select company, external_key, call_id, started_at, case when answered_by_at is null then 'miss' else 'reach' end as kind,
-            'they rang again' as how, answered_by_name as by_name
+            'they rang again' as how, answered_by_name as by_name, case when abandoned then wait_ms end as left_after_ms
         from todo_contacts where direction = 'inbound' and external_key is not null and ended_at is not null
         union all
         select company, external_key, call_id, started_at, case when answered_at is null then 'try' else 'reach' end,
-            'we called', caller_name
+            'we called', caller_name, null
         from todo_contacts where direction = 'outbound' and external_key is not null)
 """
 
@@ -358,12 +574,26 @@ _FILL: Final[dict[str, str]] = {
         from todo_abandon_units group by all""",
     "outcomes_by_quarter": """
         select quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned,
-            sum(calls) as calls
+            sum(calls) as calls, min(end_cause_text) as end_cause_text
         from todo_outcome_units group by all""",
     "visits_by_quarter": """
         select quarter_at, company, queue_name, result, rounded_wait(waited_ms) as waited_ms, sum(visits) as visits,
             bounded_sum(wait_ms) as wait_ms
         from todo_visit_units group by all""",
+    "queues_by_quarter": """
+        select quarter_at, company, queue_name, sum(visits) as visits, coalesce(sum(visits) filter (result = 'answered'), 0) as answered,
+            coalesce(sum(visits) filter (result = 'caller_left' and waited_ms is not null), 0) as caller_left,
+            coalesce(sum(visits) filter (result = 'overflowed'), 0) as overflowed,
+            coalesce(sum(visits) filter (result = 'unanswered'), 0) as unanswered,
+            coalesce(sum(visits) filter (result = 'open'), 0) as open,
+            coalesce(bounded_sum(case when result = 'answered' then wait_ms end), 0) as answered_wait_ms,
+            coalesce(bounded_sum(case when result = 'caller_left' and waited_ms is not null then wait_ms end), 0) as left_wait_ms,
+            coalesce(bounded_sum(case when result <> 'open' then wait_ms end), 0) as wait_ms
+        from todo_visits_by_quarter group by all""",
+    "visits_by_month": """
+        select month_of(quarter_at) as month_at, company, queue_name, result, waited_ms, sum(visits) as visits,
+            bounded_sum(wait_ms) as wait_ms
+        from todo_months group by all""",
     "agent_offers": """
         select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id,
             callee_name as name,
@@ -373,7 +603,7 @@ _FILL: Final[dict[str, str]] = {
         from todo_legs""",
     "missed_calls": """
         select m.company, m.call_id, m.started_at, m.external_key, m.external_phone, m.caller_name, m.wait_ms, m.abandoned,
-            m.outcome, m.trunk_name,
+            m.outcome, m.end_cause_name, m.trunk_name,
             m.queue_name as last_queue, coalesce(o.users_rung, 0) as users_rung, coalesce(o.users_unanswered, 0) as users_unanswered,
             coalesce(v.visits, 0) as visits, e.episode
         from todo_misses m
@@ -383,13 +613,16 @@ _FILL: Final[dict[str, str]] = {
                    from queue_visits semi join todo_misses using (company, call_id) group by all) v using (company, call_id)
         left join (select company, call_id, episode from numbered_contacts where kind = 'miss') e using (company, call_id)""",
     "missed_episodes": """
-        select * exclude (reach, tries), reach.started_at as recovered_at, reach.how as recovered_how, reach.call_id as recovered_call_id,
+        select * exclude (reach, tries, last_miss), last_miss.call_id as last_call_id,
+            reach.started_at as recovered_at, reach.how as recovered_how, reach.call_id as recovered_call_id,
             reach.by_name as recovered_by, list_sort(list_filter(coalesce(tries, []), lambda t: t >= first_miss_at)) as tried_at
         from (
             select company, external_key, episode,
                 count(*) filter (kind = 'miss') as misses,
                 min(started_at) filter (kind = 'miss') as first_miss_at,
                 max(started_at) filter (kind = 'miss') as last_miss_at,
+                max({'started_at': started_at, 'call_id': call_id}) filter (kind = 'miss') as last_miss,
+                min(left_after_ms) filter (kind = 'miss') as least_wait_ms,
                 list(started_at) filter (kind = 'try') as tries,
                 min({'started_at': started_at, 'call_id': call_id, 'how': how, 'by_name': by_name}) filter (kind = 'reach') as reach
             from numbered_contacts
@@ -412,6 +645,39 @@ _FILL: Final[dict[str, str]] = {
                     group by all having sum(change) <> 0))
             where open_calls > 0)
         group by all""",
+    "concurrency_by_quarter": """
+        select quarter_of(minute_at) as quarter_at, company, max(peak) as peak, min_by(minute_at, (-peak, minute_at)) as peak_at,
+            sum(busy_ms) as busy_ms
+        from todo_minutes group by all""",
+    "offers_by_day": "from todo_offer_units",
+    "dimensions_by_day": "from todo_dimension_units",
+    "answered_callers": """
+        select a.company, a.call_id, a.started_at, a.external_key, b.again_at
+        from (from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at)) a
+        asof left join (select company, external_key, started_at as again_at from todo_callers) b
+            on a.company = b.company and a.external_key = b.external_key and a.started_at + interval 15 minutes <= b.again_at""",
+    "abandoned_on_hold": """
+        select company, call_id, c.started_at, direction, external_phone, answered_by_name, queue_name, held_ms
+        from todo_held c
+        join (select company, call_id, arg_max(phase, seq) as last_phase, arg_max(duration_ms, seq) as held_ms
+              from (from call_states where started_at >= coalesce(getvariable('changed_from')::timestamptz, started_at))
+              semi join todo_held using (company, call_id) group by all) using (company, call_id)
+        where is_abandoned_on_hold(direction, last_phase, ended_by)""",
+    "reconciled_calls": """
+        select company, call_id, started_at, duration_ms, talk_ms, hold_ms, wait_ms,
+            vendor_duration_ms, vendor_talk_ms, vendor_hold_ms, vendor_wait_ms
+        from todo_reconciled
+        join (
+            select company, call_id,
+                epoch_ms(max(ended_at)) - epoch_ms(min(started_at)) as vendor_duration_ms,
+                sum(coalesce(talk_ms, 0))::bigint as vendor_talk_ms,
+                sum(coalesce(hold_ms, 0))::bigint as vendor_hold_ms,
+                coalesce(
+                    epoch_ms(arg_min(
+                        started_at + to_milliseconds(coalesce(connect_ms, 0) + coalesce(wait_ms, 0) + coalesce(queue_ms, 0)), flow_index
+                    ) filter (talk_ms > 0)) - epoch_ms(min(started_at)),
+                    epoch_ms(max(ended_at)) - epoch_ms(min(started_at))) as vendor_wait_ms
+            from vendor_calls semi join todo_reconciled using (company, call_id) group by all) vendor using (company, call_id)""",
 }
 """In an order in which each may read those before it."""
 

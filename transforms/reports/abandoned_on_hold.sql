@@ -11,16 +11,13 @@
 --   answered_by_name VARCHAR The first person who answered
 --   queue_name VARCHAR The last queue
 --   held_ms BIGINT [ms] How long the last hold was
-with candidates as (
-    select company, call_id, started_at, direction, external_phone, answered_by_name, queue_name, ended_by
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by)),
-held as (
-    select company, call_id, arg_max(phase, seq) as last_phase, arg_max(duration_ms, seq) as held_ms
-    from (from call_states where $start is null or started_at >= $start) semi join candidates using (company, call_id)
-    group by all)
 select company, call_id, started_at, direction, external_phone, answered_by_name, queue_name, held_ms
-from candidates join held using (company, call_id)
-where is_abandoned_on_hold(direction, last_phase, ended_by)
+from (
+    select * from abandoned_on_hold
+    where not $of_calls_or_queues and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)
+      and ($companies is null or list_contains($companies::varchar[], company)) and is_open(started_at, $time_zone, $open_minutes, $holidays)
+    union all
+    select * from abandoned_on_hold semi join selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone) using (started_at, company, call_id)
+    where $of_calls_or_queues and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop))
 order by started_at desc, company, call_id
 limit $limit offset $offset

@@ -24,21 +24,17 @@
 --   outbound_reached BIGINT [calls] Of these answered
 --   outbound_talk_ms BIGINT [ms] Their talk
 with offered as (
-    select company, coalesce(extension, user_id) as extension,
-        count(*) filter (result <> 'open') as offers,
-        count(*) filter (result = 'answered') as answered, count(*) filter (result = 'caller_left') as caller_left,
-        count(*) filter (result = 'taken') as taken, count(*) filter (result = 'lost') as lost,
-        sum(ring_ms) as ring_ms, sum(talk_ms) filter (result = 'answered') as talk_ms, sum(hold_ms) filter (result = 'answered') as hold_ms,
-        count(*) filter (transferred) as transferred, max({'offered_at': offered_at, 'name': name, 'department': department}) as last
-    from selected_offers($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    select company, extension, sum(answered + caller_left + taken + lost)::bigint as offers, sum(answered)::bigint as answered,
+        sum(caller_left)::bigint as caller_left, sum(taken)::bigint as taken, sum(lost)::bigint as lost, sum(ring_ms)::bigint as ring_ms,
+        sum(talk_ms)::bigint as talk_ms, sum(hold_ms)::bigint as hold_ms, sum(transferred)::bigint as transferred,
+        max({'offered_at': last_offered_at, 'name': last_name, 'department': department}) as last
+    from counted_offers($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
     group by 1, 2),
 called as (
-    select company, coalesce(caller_extension, caller_user_id) as extension, count(*) as outbound,
-        count(*) filter (is_reached(direction, has_end, answered_at)) as outbound_reached,
-        sum(talk_ms) filter (is_reached(direction, has_end, answered_at)) as outbound_talk_ms,
-        max({'started_at': started_at, 'name': caller_name, 'department': caller_department}) as last_called
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where is_attempt(direction, has_end) and coalesce(caller_extension, caller_user_id) is not null
+    select company, value as extension, sum(calls)::bigint as outbound, sum(answered)::bigint as outbound_reached, sum(talk_ms)::bigint as outbound_talk_ms,
+        max({'started_at': last_at, 'name': last_name, 'department': last_department}) as last_called
+    from counted_dimensions($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where dimension = 'caller'
     group by 1, 2)
 select agent_of(company, extension, null) as agent, company, extension,
     coalesce(p.name, last.name, last_called.name) as name, coalesce(p.department, last.department, last_called.department) as department,

@@ -15,11 +15,10 @@
 --   average_talk_ms DOUBLE [ms] Talk / answered
 --   handling_ms DOUBLE [ms] (Talk + hold) / answered, without wrap-up
 with counted as (
-    select count(distinct (company, coalesce(extension, user_id))) as agents, count(*) filter (result <> 'open') as offers,
-        count(*) filter (result = 'answered') as answered, count(*) filter (result = 'caller_left') as caller_left, count(*) filter (result = 'taken') as taken,
-        count(*) filter (result = 'lost') as lost, count(*) filter (result = 'open') as open,
-        coalesce(sum(talk_ms) filter (result = 'answered'), 0) as talk_ms, coalesce(sum(hold_ms) filter (result = 'answered'), 0) as hold_ms
-    from selected_offers($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))
+    select count(distinct (company, extension)) as agents, coalesce(sum(answered + caller_left + taken + lost), 0) as offers,
+        coalesce(sum(answered), 0) as answered, coalesce(sum(caller_left), 0) as caller_left, coalesce(sum(taken), 0) as taken,
+        coalesce(sum(lost), 0) as lost, coalesce(sum(open), 0) as open, coalesce(sum(talk_ms), 0) as talk_ms, coalesce(sum(hold_ms), 0) as hold_ms
+    from counted_offers($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))
 select agents, offers, answered, caller_left, taken, lost, open, agent_answer_rate(answered, offers) as answer_rate, talk_ms, hold_ms,
     average_talk(talk_ms, answered) as average_talk_ms, average_handling_time(talk_ms, hold_ms, answered) as handling_ms
 from counted

@@ -11,20 +11,31 @@
 --   abandoned BIGINT [calls] Of these abandoned after S
 --   talk_ms BIGINT [ms] Talk of answered calls
 with chosen as (
-    select company, direction, trunk_name, queue_name, answered_by_department, end_cause_name,
-        count(*) as calls,
-        count(*) filter (is_offered(direction, has_end)) as offered,
-        count(*) filter (direction = 'inbound' and is_answered(direction, has_end, answered_at, answered_by_at)) as answered,
-        count(*) filter (is_abandoned(direction, abandoned, wait_ms, $short_ms)) as abandoned,
-        sum(talk_ms) filter (is_answered(direction, has_end, answered_at, answered_by_at)) as talk_ms
+    select company, dimension, value, direction, sum(calls) as calls, sum(ended) as ended, sum(answered) as answered, sum(left_waiting) as left_waiting,
+        sum(talk_ms) as talk_ms
+    from counted_dimensions($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where dimension in ('direction', 'trunk', 'queue', 'department', 'cause')
+    group by 1, 2, 3, 4),
+counted as (
+    select dimension, value, sum(calls) as calls, coalesce(sum(ended) filter (direction = 'inbound'), 0) as offered,
+        coalesce(sum(answered) filter (direction = 'inbound'), 0) as answered, sum(left_waiting) as left_waiting, sum(talk_ms) as talk_ms
+    from (from chosen union all by name select * replace ('company' as dimension, company as value) from chosen where dimension = 'direction')
+    where value is not null
+    group by 1, 2),
+left_early as (
+    select company, 'inbound' as direction, trunk_name, last_queue as queue_name, end_cause_name
+    from selected_misses($start, $stop, $companies, null, null, null, null, $time_zone)
+    where $days_rolled and is_short_abandon('inbound', abandoned, wait_ms, $short_ms)
+    union all
+    select company, direction, trunk_name, queue_name, end_cause_name
     from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    group by all)
-select
-    case when grouping(company) = 0 then 'company' when grouping(direction) = 0 then 'direction' when grouping(trunk_name) = 0 then 'trunk'
-        when grouping(queue_name) = 0 then 'queue' when grouping(answered_by_department) = 0 then 'department' else 'cause' end as dimension,
-    coalesce(company, direction, trunk_name, queue_name, answered_by_department, end_cause_name) as value,
-    sum(calls) as calls, sum(offered) as offered, sum(answered) as answered, sum(abandoned) as abandoned, coalesce(sum(talk_ms), 0) as talk_ms
-from chosen
-group by grouping sets ((company), (direction), (trunk_name), (queue_name), (answered_by_department), (end_cause_name))
-having value is not null
+    where not $days_rolled and is_short_abandon(direction, abandoned, wait_ms, $short_ms)),
+short as (
+    select case when grouping(company) = 0 then 'company' when grouping(direction) = 0 then 'direction' when grouping(trunk_name) = 0 then 'trunk'
+            when grouping(queue_name) = 0 then 'queue' else 'cause' end as dimension,
+        coalesce(company, direction, trunk_name, queue_name, end_cause_name) as value, count(*) as short_abandoned
+    from left_early
+    group by grouping sets ((company), (direction), (trunk_name), (queue_name), (end_cause_name)))
+select dimension, value, calls, offered, answered, left_waiting - coalesce(short_abandoned, 0) as abandoned, talk_ms
+from counted left join short using (dimension, value)
 order by dimension, calls desc, value

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -33,7 +33,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import polars as pl
 
-from ingest.config import Reports
+from ingest.config import QueueSettings, Reports
 
 Compare = Literal["previous", "usual", "none"]
 Grain = Literal["quarter", "half_hour", "hour", "day", "week", "month"]
@@ -44,6 +44,8 @@ STEPPED_WAIT_S: Final = 600
 USUAL_WEEKS: Final = 4
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
+NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 _TYPES: Final[dict[str, pl.DataType]] = {
     "VARCHAR": pl.String(),
@@ -123,6 +125,7 @@ class Filters:
         in_hours_only: only what began within business hours.
         figure: only what this figure counts, for the list behind it (CALL_FIGURES, VISIT_FIGURES, OFFER_FIGURES …).
         outcomes, causes, categories, ended_by, reasons, states, countries: only these.
+        part: only what one row of a report counts, as `<what it groups by>:<value>` (is_part and is_visit_part of metrics.sql).
         text: part of a number or name, or a whole call id. number: a whole external_key. call: (company, call_id).
         grain: of series; None: what suits the period.
         order, descending, limit, offset: of lists.
@@ -147,6 +150,7 @@ class Filters:
     ended_by: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    part: str | None = None
     text: str | None = None
     number: str | None = None
     call: tuple[str, str] | None = None
@@ -267,10 +271,44 @@ class Filters:
             at += _QUARTER
 
     @property
+    def period_on_quarters(self) -> bool:
+        return all(instant is None or instant.timestamp() % 900 == 0 for instant in (self.start, self.end))
+
+    @property
     def on_quarters(self) -> bool:
         """Whether quarter-hour roll-ups can tell the period and the hours."""
-        edges = all(instant is None or instant.timestamp() % 900 == 0 for instant in (self.start, self.end))
-        return edges and (not self.in_hours_only or self.opens_on_quarters)
+        return self.period_on_quarters and (not self.in_hours_only or self.opens_on_quarters)
+
+    @property
+    def days_rolled(self) -> bool:
+        """Whether the roll-ups by day can answer this exactly, but for parts of days at both ends."""
+        return not (self.of_calls or self.queues or self.in_hours_only)
+
+    @property
+    def every_episode(self) -> bool:
+        """Whether all episodes of missed callers are asked for, or all of some companies."""
+        return self.start is None and self.end is None and not (self.queues or self.trunks or self.reasons or self.in_hours_only)
+
+    def _parts(
+        self, whole: str, prefix: str, start_of: Callable[[datetime], datetime], most: timedelta, *, rolled: bool
+    ) -> dict[str, datetime | None]:
+        """The period in two: whole steps (days, months) of UTC, and the rows beside them. Not rolled: no step, and all rows."""
+        first, last = self.start, self.end
+        if rolled:
+            after = None if first is None else first if start_of(first) == first else start_of(start_of(first) + most)
+            before = None if last is None else start_of(last)
+            if after is None or before is None or after < before:
+                all_whole = first == after and last == before
+                return {
+                    f"{whole}_from": after, f"{whole}_until": before,
+                    f"{prefix}rows_from": NEVER if all_whole else first, f"{prefix}rows_until": NEVER if all_whole else last,
+                    f"{prefix}but_from": after or NEVER, f"{prefix}but_until": before or EVER,
+                }  # fmt: skip
+        return {
+            f"{whole}_from": NEVER, f"{whole}_until": NEVER,
+            f"{prefix}rows_from": first, f"{prefix}rows_until": last,
+            f"{prefix}but_from": None, f"{prefix}but_until": None,
+        }  # fmt: skip
 
     @property
     def calls_rolled(self) -> bool:
@@ -281,9 +319,13 @@ class Filters:
     @property
     def visits_rolled(self) -> bool:
         """Whether the roll-up of queue visits can answer this exactly."""
-        settings = [self.settings.of_queue(None), *map(self.settings.of_queue, self.settings.queues)]
-        whole = all(_stepped(own.service_level_s) and _stepped(own.short_abandon_s) for own in settings)
+        whole = all(_stepped(own.service_level_s) and _stepped(own.short_abandon_s) for own in self._own_settings)
         return self.on_quarters and not self.of_calls and whole
+
+    @property
+    def _own_settings(self) -> list[QueueSettings]:
+        """Those in force for queues without settings of their own, and for each with."""
+        return [self.settings.of_queue(None), *map(self.settings.of_queue, self.settings.queues)]
 
     def within_days(self, days: int) -> bool:
         """Whether the period is so short."""
@@ -297,6 +339,7 @@ class Filters:
     def parameters(self) -> dict[str, Any]:
         """Every parameter a report may name."""
         settings = self.settings
+        part_of, _, part = (self.part or "").partition(":")
         return {
             "start": self.start,
             "stop": self.end,
@@ -330,6 +373,13 @@ class Filters:
             "callback_days": settings.callback_days,
             "repeat_days": settings.repeat_days,
             "calls_rolled": self.calls_rolled,
+            "days_rolled": self.days_rolled,
+            "period_on_quarters": self.period_on_quarters,
+            "every_episode": self.every_episode,
+            "of_calls_or_queues": self.of_calls or bool(self.queues),
+            "most_ms": max(_ms(seconds) or 0 for own in self._own_settings for seconds in (own.service_level_s, own.short_abandon_s)),
+            **self._parts("whole", "", _day_of, timedelta(days=1), rolled=self.days_rolled),
+            **self._parts("month", "month_", _month_of, timedelta(days=32), rolled=self.visits_rolled and not self.in_hours_only),
             "visits_rolled": self.visits_rolled,
             "of_calls": self.of_calls,
             "figure": self.figure,
@@ -339,6 +389,8 @@ class Filters:
             "ended_by": _listed(self.ended_by),
             "reasons": _listed(self.reasons),
             "states": _listed(self.states),
+            "part_of": part_of or None,
+            "part": part,
             "text": self.text or None,
             "number": self.number,
             "company": self.call[0] if self.call else None,
@@ -468,6 +520,14 @@ def _listed(values: tuple[str, ...]) -> list[str] | None:
 
 def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
+
+
+def _day_of(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _month_of(instant: datetime) -> datetime:
+    return _day_of(instant).replace(day=1)
 
 
 def _stepped(seconds: float | None) -> bool:

@@ -20,5 +20,5 @@ with counted as (
     group by all)
 select category, name, code, text, calls, share(calls, sum(calls) over ()) as share, inbound, outbound, internal
 from counted
-left join (select coalesce(end_cause, '') as code, min(end_cause_text) as text from calls where end_cause_category = 'unknown' group by all) t using (code)
+left join (select coalesce(end_cause, '') as code, min(end_cause_text) as text from outcomes_by_quarter where end_cause_category = 'unknown' group by all) t using (code)
 order by calls desc, category, name, code

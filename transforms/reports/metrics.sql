@@ -11,7 +11,7 @@
 -- What a row is
 
 -- A sum that never leaves 63 bits: the vendor's figures have 15 digits each, and a mistaken one must not fail a build.
-create or replace macro bounded_sum(x) as least(sum(x), 9223372036854775807)::bigint;
+create or replace macro bounded_sum(x) as case when sum(x) > 9223372036854775807 then 9223372036854775807 else sum(x)::bigint end;
 create or replace macro share(part, whole) as part / nullif(whole, 0);
 
 -- label: Offered calls
@@ -153,6 +153,7 @@ create or replace macro is_figure(figure, direction, has_end, answered_at, answe
         when 'short_calls' then is_short_call(has_end, answered_at, talk_ms)
         when 'voicemail' then is_voicemail(flags)
         when 'otherwise_abandoned' then is_otherwise_abandoned(direction, abandoned, outcome)
+        when 'tries' then direction = 'outbound' and answered_at is null
         else figure is null
     end;
 
@@ -394,6 +395,8 @@ create or replace macro agrees(ours_ms, theirs_ms) as abs(ours_ms - theirs_ms) <
 
 create or replace macro quarter_of(instant) as make_timestamptz((epoch_ms(instant) // 900000) * 900000000);
 create or replace macro hour_of(instant) as make_timestamptz((epoch_ms(instant) // 3600000) * 3600000000);
+create or replace macro month_of(instant) as timezone('UTC', date_trunc('month', timezone('UTC', instant)));
+create or replace macro day_of(instant) as make_timestamptz((epoch_ms(instant) // 86400000) * 86400000000);
 
 -- A wait as the roll-ups keep it: cut to whole seconds, 1 ms more where something was cut off, and 600001 beyond 600 s. So
 -- `wait ≤ T` and `wait < S` hold of it exactly where they hold of the wait, for whole seconds up to 600.
@@ -491,13 +494,41 @@ create or replace macro is_visit_figure(figure, result, wait_ms, within_ms, shor
         when 'overflowed' then result = 'overflowed'
         when 'unanswered' then result = 'unanswered'
         when 'open' then result = 'open'
+        when 'caller_left' then result = 'caller_left'
         else figure is null
     end;
+
+-- Whether a visit belongs to a part of a report: that went on to a queue, or of a step of 5 s of wait, the last one 600 s and more.
+create or replace macro is_visit_part(part_of, part, next_queue, wait_ms) as
+    part_of is null or coalesce(case part_of
+        when 'next_queue' then next_queue = part
+        when 'wait' then least(wait_ms // 5000 * 5, 600) = try_cast(part as integer)
+    end, false);
 
 -- Whether a missed call counts as one that somebody waits for an answer to: short abandons only where asked for.
 create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_short) as
     include_short or not coalesce(abandoned and wait_ms < short_ms, false);
 create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
+-- Whether a call belongs to a part of a report: a row of it, or one of its columns. part_of says what the report groups by; without
+-- it every call does. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0.
+create or replace macro is_part(part_of, part, company, direction, trunk_name, queue_name, answered_by_department, end_cause_name, external_phone,
+        caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, time_zone) as
+    part_of is null or coalesce(case part_of
+        when 'company' then company = part
+        when 'direction' then direction = part
+        when 'trunk' then coalesce(trunk_name, '') = part
+        when 'queue' then queue_name = part
+        when 'department' then answered_by_department = part
+        when 'cause' then end_cause_name = part
+        when 'prefix' then left(replace(coalesce(external_phone, ''), ' ', ''), 5) = part
+        when 'caller' then agent_of(company, caller_extension, caller_user_id) = part
+        when 'hour' then minute_of_week(started_at, time_zone) // 60 = try_cast(part as integer)
+        when 'flaw' then case part
+            when 'without_start' then not has_start
+            when 'late_events' then late_events > 0
+            when 'unknown_cause' then has_ended(outcome) and end_cause_category = 'unknown'
+            when 'unknown_side' then has_ended(outcome) and not is_known_side(ended_by) end
+    end, false);
 -- missed_reason() of a row of missed_calls.
 create or replace macro reason_of(m, time_zone, open_minutes, holidays, short_ms) as
     missed_reason(is_open(m.started_at, time_zone, open_minutes, holidays), m.abandoned, m.wait_ms, m.outcome, m.users_rung, m.users_unanswered, m.visits, short_ms);

@@ -8,10 +8,8 @@
 --   reached BIGINT [calls] Answered
 --   failed BIGINT [calls] Failed in the network
 --   answer_seizure_ratio DOUBLE [share] reached / attempts
-select left(replace(coalesce(external_phone, ''), ' ', ''), 5) as prefix, count(*) as attempts,
-    count(*) filter (is_reached(direction, has_end, answered_at)) as reached, count(*) filter (outcome = 'failed') as failed,
-    answer_seizure_ratio(reached, attempts) as answer_seizure_ratio
-from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-where is_attempt(direction, has_end)
+select value as prefix, sum(ended) as attempts, sum(answered) as reached, sum(failed) as failed, answer_seizure_ratio(reached, attempts) as answer_seizure_ratio
+from counted_dimensions($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+where dimension = 'prefix'
 group by 1
 order by attempts desc, prefix

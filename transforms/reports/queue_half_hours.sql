@@ -25,29 +25,9 @@
 --   asa_ms DOUBLE [ms] Average wait of answered visits
 --   average_wait_ms DOUBLE [ms] Average wait of all that are over
 --   time_to_abandon_ms DOUBLE [ms] Average wait of abandoned visits
-with settings as (
-    select unnest($queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true)),
-judged as (
-    select units.*, coalesce(s.within_ms, $within_ms) as within_ms, coalesce(s.short_ms, $short_ms) as short_ms, coalesce(s.formula, $formula) as formula
-    from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls) units left join settings s using (queue_name)),
-by_quarter as (
-    select quarter_at, formula,
-        sum(visits) as visits,
-        sum(visits) filter (result <> 'open') as offered,
-        sum(visits) filter (result = 'answered') as answered,
-        sum(visits) filter (is_visit_in_time(result, waited_ms, within_ms)) as in_time,
-        sum(visits) filter (is_visit_left_in_time(result, waited_ms, within_ms)) as left_in_time,
-        sum(visits) filter (is_visit_abandoned(result, waited_ms, short_ms)) as abandoned,
-        sum(visits) filter (is_visit_short(result, waited_ms, short_ms)) as short_abandoned,
-        sum(visits) filter (result = 'overflowed') as overflowed,
-        sum(visits) filter (result = 'unanswered') as unanswered,
-        sum(visits) filter (result = 'open') as open,
-        sum(wait_ms) filter (result = 'answered') as answered_wait_ms,
-        sum(wait_ms) filter (result <> 'open') as offered_wait_ms,
-        sum(wait_ms) filter (is_visit_abandoned(result, waited_ms, short_ms)) as abandoned_wait_ms
-    from judged group by quarter_at, formula),
+with by_quarter as (from queue_quarters($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls, $queue_settings, $within_ms, $short_ms, $formula, $most_ms)),
 placed as (
-    select (minute_of_week(quarter_at, $time_zone) % 1440) // 30 * 30 as key, formula, coalesce(visits, 0) as visits, coalesce(offered, 0) as offered, coalesce(answered, 0) as answered, coalesce(in_time, 0) as in_time, coalesce(left_in_time, 0) as left_in_time, coalesce(abandoned, 0) as abandoned, coalesce(short_abandoned, 0) as short_abandoned, coalesce(overflowed, 0) as overflowed, coalesce(unanswered, 0) as unanswered, coalesce(open, 0) as open, answered_wait_ms, offered_wait_ms, abandoned_wait_ms from by_quarter),
+    select (minute_of_week(quarter_at, $time_zone) % 1440) // 30 * 30 as key, formula_in_force as formula, coalesce(visits, 0) as visits, coalesce(offered, 0) as offered, coalesce(answered, 0) as answered, coalesce(in_time, 0) as in_time, coalesce(left_in_time, 0) as left_in_time, coalesce(abandoned, 0) as abandoned, coalesce(short_abandoned, 0) as short_abandoned, coalesce(overflowed, 0) as overflowed, coalesce(unanswered, 0) as unanswered, coalesce(open, 0) as open, answered_wait_ms, offered_wait_ms, abandoned_wait_ms from by_quarter),
 total as (
     select key, coalesce(sum(visits), 0) as visits, coalesce(sum(offered), 0) as offered, coalesce(sum(answered), 0) as answered, coalesce(sum(in_time), 0) as in_time, coalesce(sum(left_in_time), 0) as left_in_time, coalesce(sum(abandoned), 0) as abandoned, coalesce(sum(short_abandoned), 0) as short_abandoned, coalesce(sum(overflowed), 0) as overflowed, coalesce(sum(unanswered), 0) as unanswered, coalesce(sum(open), 0) as open,
         sum(answered_wait_ms) as answered_wait_ms, sum(offered_wait_ms) as offered_wait_ms, sum(abandoned_wait_ms) as abandoned_wait_ms,

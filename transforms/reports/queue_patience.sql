@@ -10,7 +10,7 @@
 --   surviving DOUBLE [share] Share that would still wait at the end of the step if nobody were answered
 with steps as (
     select least(waited_ms // 5000 * 5, 600) as from_s, sum(visits) as visits, coalesce(sum(visits) filter (result = 'caller_left'), 0) as gone
-    from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+    from counted_waits($visits_rolled, $month_from, $month_until, $month_rows_from, $month_rows_until, $month_but_from, $month_but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
     where result <> 'open' and waited_ms is not null
     group by 1),
 risk as (

@@ -13,8 +13,8 @@ left join (
     select least(waited_ms // 5000 * 5, 600) as from_s, sum(visits) filter (result = 'answered') as answered,
         sum(visits) filter (result = 'caller_left') as caller_left, sum(visits) filter (result = 'overflowed') as overflowed,
         sum(visits) filter (result = 'unanswered') as unanswered
-    from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+    from counted_waits($visits_rolled, $month_from, $month_until, $month_rows_from, $month_rows_until, $month_but_from, $month_but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
     where result <> 'open' and waited_ms is not null
     group by 1) using (from_s)
-where from_s <= (select coalesce(max(least(waited_ms // 5000 * 5, 600)), -1) from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls) where result <> 'open')
+where from_s <= (select coalesce(max(least(waited_ms // 5000 * 5, 600)), -1) from counted_waits($visits_rolled, $month_from, $month_until, $month_rows_from, $month_rows_until, $month_but_from, $month_but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls) where result <> 'open')
 order by from_s

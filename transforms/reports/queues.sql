@@ -33,7 +33,7 @@ with settings as (
     select unnest($queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true)),
 units as (
     select queue_name, result, waited_ms, sum(visits) as visits, sum(wait_ms) as wait_ms
-    from counted_visits($visits_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+    from counted_waits($visits_rolled, $month_from, $month_until, $month_rows_from, $month_rows_until, $month_but_from, $month_but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
     group by all),
 judged as (
     select units.*, coalesce(s.within_ms, $within_ms) as within_ms, coalesce(s.short_ms, $short_ms) as short_ms,

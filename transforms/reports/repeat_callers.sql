@@ -7,12 +7,15 @@
 --   repeat_rate DOUBLE [share] repeated / answered
 --   censored BIGINT [calls] Answered calls younger than the window, in neither
 with clock as (select max(as_of) as as_of from builds),
-answered as (
-    select company, external_key, started_at, started_at + to_minutes(15) as due_at, started_at + to_hours(24 * $repeat_days) as until_at
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where direction = 'inbound' and is_answered(direction, has_end, answered_at, answered_by_at) and external_key is not null),
-again as (select company, external_key, started_at as again_at from calls where direction = 'inbound' and external_key is not null
-          and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop::timestamptz + to_hours(24 * $repeat_days)))
+asked as (
+    select started_at + to_hours(24 * $repeat_days) as until_at, again_at
+    from answered_callers
+    where not $of_calls_or_queues and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)
+      and ($companies is null or list_contains($companies::varchar[], company)) and is_open(started_at, $time_zone, $open_minutes, $holidays)
+    union all
+    select started_at + to_hours(24 * $repeat_days), again_at
+    from answered_callers semi join selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone) using (started_at, company, call_id)
+    where $of_calls_or_queues and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop))
 select count(*) filter (until_at <= as_of) as answered, count(*) filter (until_at <= as_of and again_at <= until_at) as repeated,
     repeat_rate(repeated, answered) as repeat_rate, count(*) filter (until_at > as_of) as censored
-from answered a asof left join again b on a.company = b.company and a.external_key = b.external_key and a.due_at <= b.again_at, clock
+from asked, clock

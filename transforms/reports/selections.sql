@@ -73,6 +73,34 @@ create or replace macro selected_misses(start := null, stop := null, companies :
       and (trunks is null or list_contains(trunks::varchar[], trunk_name))
       and is_open(started_at, time_zone, open_minutes, holidays);
 
+-- Episodes with a missed call that counts and is chosen, each by its missed calls that count. every := true says that nothing but
+-- companies is asked for. Where no caller left before S the episode's own figures hold; only the few others are counted again.
+create or replace macro selected_episodes(every, start, stop, companies, queues, trunks, reasons, open_minutes, business_minutes, holidays, time_zone,
+        short_ms, include_short) as table
+    with chosen as (
+        select distinct company, external_key, episode
+        from selected_misses(start, stop, companies, queues, trunks, open_minutes, holidays, time_zone) m
+        where not every and external_key is not null and counts_as_miss(abandoned, wait_ms, short_ms, include_short)
+          and (reasons is null or list_contains(reasons::varchar[], reason_of(m, time_zone, business_minutes, holidays, short_ms)))),
+    near as (
+        select * from missed_episodes where every and (companies is null or list_contains(companies::varchar[], company))
+        union all
+        select * from missed_episodes semi join chosen using (company, external_key, episode)
+        where not every and (start is null or last_miss_at >= start) and (stop is null or first_miss_at < stop)),
+    recounted as (
+        select company, external_key, episode, count(*) as misses, min(started_at) as first_miss_at,
+            max({'started_at': started_at, 'call_id': call_id}) as last_miss
+        from missed_calls semi join (from near where not counts_as_miss(true, least_wait_ms, short_ms, include_short)) n using (company, external_key, episode)
+        where counts_as_miss(abandoned, wait_ms, short_ms, include_short)
+        group by all)
+    select company, external_key, episode, misses, first_miss_at, last_miss_at, last_call_id, len(tried_at) as tries,
+        recovered_at, recovered_how, recovered_call_id, recovered_by
+    from near where counts_as_miss(true, least_wait_ms, short_ms, include_short)
+    union all
+    select company, external_key, episode, r.misses, r.first_miss_at, r.last_miss.started_at, r.last_miss.call_id,
+        len(list_filter(n.tried_at, lambda t: t >= r.first_miss_at)), n.recovered_at, n.recovered_how, n.recovered_call_id, n.recovered_by
+    from recounted r join near n using (company, external_key, episode);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is counted. A unit is a row, or a quarter hour of rows, with the same columns: reports sum them up and need not know.
 
@@ -113,7 +141,7 @@ create or replace macro abandon_units(start := null, stop := null, companies := 
 create or replace macro outcome_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
         agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
     select quarter_of(started_at) as quarter_at, company, direction, outcome, end_cause_category, end_cause_name, end_cause, ended_by, abandoned,
-        1::bigint as calls
+        1::bigint as calls, end_cause_text
     from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone);
 
 create or replace macro visit_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
@@ -160,3 +188,160 @@ create or replace macro counted_visits(rolled, start, stop, companies, pbxs, dir
       and (companies is null or list_contains(companies::varchar[], company))
       and (queues is null or list_contains(queues::varchar[], queue_name))
       and is_open(quarter_at, time_zone, open_minutes, holidays);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- By days of UTC. A period of local days is whole days of UTC and a part of a day before and after them: the whole ones come from
+-- the roll-up (whole_from to before whole_until), the parts from the rows (those from rows_from to before rows_until that are not
+-- from but_from to before but_until). What the roll-up cannot tell is asked of the rows altogether: then no day is whole.
+
+-- Offers by agent, queue and department. With days only those of these days of UTC.
+create or replace macro offer_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC', days := null, but_from := null, but_until := null) as table
+    select * exclude (last), last.offered_at as last_offered_at, last.name as last_name from (
+        select day_of(offered_at) as day_at, company, coalesce(extension, user_id) as extension, queue_name, department,
+        count(*) filter (result = 'answered') as answered, count(*) filter (result = 'caller_left') as caller_left,
+        count(*) filter (result = 'taken') as taken, count(*) filter (result = 'lost') as lost, count(*) filter (result = 'open') as open,
+        count(*) filter (transferred) as transferred, bounded_sum(ring_ms) as ring_ms,
+        coalesce(bounded_sum(case when result = 'answered' then talk_ms end), 0) as talk_ms,
+        coalesce(bounded_sum(case when result = 'answered' then hold_ms end), 0) as hold_ms,
+        max({'offered_at': offered_at, 'name': name}) as last
+        from selected_offers(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+        where (days is null or day_of(offered_at) in (select unnest(days::timestamptz[])))
+          and (but_from is null or offered_at < but_from or offered_at >= but_until)
+        group by 1, 2, 3, 4, 5);
+
+-- Calls by one dimension at a time: direction, trunk, queue (the last one), department (that answered first), cause; and outbound
+-- calls by the prefix of the number and by caller (a person's extension, without one the user id), the latter with the newest name.
+create or replace macro dimension_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC', days := null, but_from := null, but_until := null) as table
+    with chosen as (
+        select * from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+        where (days is null or day_of(started_at) in (select unnest(days::timestamptz[])))
+          and (but_from is null or started_at < but_from or started_at >= but_until)),
+    counted as (
+        select day_of(started_at) as day_at, company, direction, trunk_name, queue_name, answered_by_department, end_cause_name,
+            count(*) as calls, count(*) filter (has_end) as ended,
+            count(*) filter (is_answered(direction, has_end, answered_at, answered_by_at)) as answered,
+            count(*) filter (is_abandoned(direction, abandoned, wait_ms, 0)) as left_waiting,
+            count(*) filter (has_end and outcome = 'busy') as busy, count(*) filter (has_end and outcome in ('no_answer', 'abandoned')) as no_answer,
+            count(*) filter (has_end and outcome = 'rejected') as rejected, count(*) filter (has_end and outcome = 'failed') as failed,
+            count(*) filter (is_short_call(has_end, answered_at, talk_ms)) as short_calls,
+            bounded_sum(case when is_answered(direction, has_end, answered_at, answered_by_at) then talk_ms end) as talk_ms
+        from chosen group by 1, 2, 3, 4, 5, 6, 7)
+    select day_at, company,
+        case when grouping(trunk_name) = 0 then 'trunk' when grouping(queue_name) = 0 then 'queue' when grouping(answered_by_department) = 0 then 'department'
+            when grouping(end_cause_name) = 0 then 'cause' else 'direction' end as dimension,
+        case dimension when 'trunk' then trunk_name when 'queue' then queue_name when 'department' then answered_by_department
+            when 'cause' then end_cause_name else direction end as value,
+        direction, sum(calls)::bigint as calls, sum(ended)::bigint as ended, sum(answered)::bigint as answered, sum(left_waiting)::bigint as left_waiting,
+        sum(busy)::bigint as busy, sum(no_answer)::bigint as no_answer, sum(rejected)::bigint as rejected, sum(failed)::bigint as failed,
+        sum(short_calls)::bigint as short_calls, coalesce(bounded_sum(talk_ms), 0) as talk_ms,
+        null::timestamptz as last_at, null::varchar as last_name, null::varchar as last_department
+    from counted
+    group by grouping sets ((day_at, company, direction), (day_at, company, direction, trunk_name), (day_at, company, direction, queue_name),
+        (day_at, company, direction, answered_by_department), (day_at, company, direction, end_cause_name))
+    union all
+    select day_at, company, dimension, value, 'outbound', calls, ended, answered, 0, busy, no_answer, rejected, failed, short_calls, talk_ms,
+        case when dimension = 'caller' then last.started_at end, case when dimension = 'caller' then last.name end,
+        case when dimension = 'caller' then last.department end
+    from (
+        select day_of(started_at) as day_at, company, case when grouping(prefix) = 0 then 'prefix' else 'caller' end as dimension,
+            coalesce(prefix, caller) as value,
+            count(*) as calls, count(*) as ended, count(*) filter (is_reached(direction, has_end, answered_at)) as answered,
+            count(*) filter (outcome = 'busy') as busy, count(*) filter (outcome in ('no_answer', 'abandoned')) as no_answer,
+            count(*) filter (outcome = 'rejected') as rejected, count(*) filter (outcome = 'failed') as failed,
+            count(*) filter (is_short_call(has_end, answered_at, talk_ms)) as short_calls,
+            coalesce(bounded_sum(case when is_reached(direction, has_end, answered_at) then talk_ms end), 0) as talk_ms,
+            max({'started_at': started_at, 'name': caller_name, 'department': caller_department}) as last
+        from (select *, left(replace(coalesce(external_phone, ''), ' ', ''), 5) as prefix, coalesce(caller_extension, caller_user_id) as caller
+              from chosen where is_attempt(direction, has_end))
+        group by grouping sets ((1, 2, prefix), (1, 2, caller)))
+    where dimension = 'prefix' or value is not null;
+
+create or replace macro counted_offers(whole_from, whole_until, rows_from, rows_until, but_from, but_until, companies, pbxs, directions, queues,
+        agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from offers_by_day
+    where (whole_from is null or day_at >= whole_from) and (whole_until is null or day_at < whole_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+    union all by name
+    select * from offer_units(rows_from, rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        null, but_from, but_until);
+create or replace macro counted_dimensions(whole_from, whole_until, rows_from, rows_until, but_from, but_until, companies, pbxs, directions, queues,
+        agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from dimensions_by_day
+    where (whole_from is null or day_at >= whole_from) and (whole_until is null or day_at < whole_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+    union all by name
+    select * from dimension_units(rows_from, rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        null, but_from, but_until);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Queue visits by thresholds: T, S and the formula of each queue, else the general ones.
+
+create or replace macro queue_thresholds(queue_settings) as table
+    select unnest(queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true);
+
+-- Visits by quarter hour and formula. What no threshold decides comes from queues_by_quarter; of the histogram only waits up to
+-- most_ms, the greatest of all T and S, are read.
+create or replace macro queue_quarters(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        of_calls, queue_settings, within_ms, short_ms, formula, most_ms) as table
+    with counted as (
+        select quarter_at, queue_name, visits, visits - open as offered, answered, caller_left, overflowed, unanswered, open, answered_wait_ms, left_wait_ms,
+            wait_ms as offered_wait_ms, null as in_time, null as left_in_time, null as short_abandoned, null as short_wait_ms
+        from queues_by_quarter
+        where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+          and (companies is null or list_contains(companies::varchar[], company))
+          and (queues is null or list_contains(queues::varchar[], queue_name))
+          and is_open(quarter_at, time_zone, open_minutes, holidays)
+        union all by name
+        select quarter_at, queue_name,
+            case when is_visit_in_time(result, waited_ms, coalesce(t.within_ms, within_ms)) then visits end as in_time,
+            case when is_visit_left_in_time(result, waited_ms, coalesce(t.within_ms, within_ms)) then visits end as left_in_time,
+            case when is_visit_short(result, waited_ms, coalesce(t.short_ms, short_ms)) then visits end as short_abandoned,
+            case when is_visit_short(result, waited_ms, coalesce(t.short_ms, short_ms)) then wait_ms end as short_wait_ms
+        from visits_by_quarter left join queue_thresholds(queue_settings) t using (queue_name)
+        where rolled and waited_ms <= most_ms and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+          and (companies is null or list_contains(companies::varchar[], company))
+          and (queues is null or list_contains(queues::varchar[], queue_name))
+          and is_open(quarter_at, time_zone, open_minutes, holidays)
+        union all by name
+        select quarter_at, queue_name, visits,
+            case when result <> 'open' then visits end as offered, case when result = 'answered' then visits end as answered,
+            case when is_visit_abandoned(result, waited_ms, 0) then visits end as caller_left,
+            case when result = 'overflowed' then visits end as overflowed, case when result = 'unanswered' then visits end as unanswered,
+            case when result = 'open' then visits end as open, case when result = 'answered' then wait_ms end as answered_wait_ms,
+            case when is_visit_abandoned(result, waited_ms, 0) then wait_ms end as left_wait_ms, case when result <> 'open' then wait_ms end as offered_wait_ms,
+            case when is_visit_in_time(result, waited_ms, coalesce(t.within_ms, within_ms)) then visits end as in_time,
+            case when is_visit_left_in_time(result, waited_ms, coalesce(t.within_ms, within_ms)) then visits end as left_in_time,
+            case when is_visit_short(result, waited_ms, coalesce(t.short_ms, short_ms)) then visits end as short_abandoned,
+            case when is_visit_short(result, waited_ms, coalesce(t.short_ms, short_ms)) then wait_ms end as short_wait_ms
+        from visit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls)
+        left join queue_thresholds(queue_settings) t using (queue_name)
+        where not rolled),
+    summed as (
+        select quarter_at, coalesce(t.formula, formula) as formula_in_force, sum(visits) as visits, sum(offered) as offered, sum(answered) as answered,
+            sum(caller_left) as caller_left, sum(overflowed) as overflowed, sum(unanswered) as unanswered, sum(open) as open,
+            sum(in_time) as in_time, sum(left_in_time) as left_in_time, sum(short_abandoned) as short_abandoned,
+            sum(answered_wait_ms) as answered_wait_ms, sum(offered_wait_ms) as offered_wait_ms, sum(left_wait_ms) as left_wait_ms,
+            sum(short_wait_ms) as short_wait_ms
+        from counted left join queue_thresholds(queue_settings) t using (queue_name)
+        group by 1, 2)
+    select quarter_at, formula_in_force, visits, coalesce(offered, 0) as offered, coalesce(answered, 0) as answered, coalesce(in_time, 0) as in_time,
+        coalesce(left_in_time, 0) as left_in_time, coalesce(caller_left, 0) - coalesce(short_abandoned, 0) as abandoned,
+        coalesce(short_abandoned, 0) as short_abandoned, coalesce(overflowed, 0) as overflowed, coalesce(unanswered, 0) as unanswered,
+        coalesce(open, 0) as open, answered_wait_ms, offered_wait_ms, left_wait_ms - coalesce(short_wait_ms, 0) as abandoned_wait_ms
+    from summed;
+
+-- Visits by result and wait, without their time: whole months of UTC from visits_by_month, the parts of a month before and after
+-- them from visits_by_quarter; likewise.
+create or replace macro counted_waits(rolled, month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) as table
+    select company, queue_name, result, waited_ms, visits, wait_ms from visits_by_month
+    where (month_from is null or month_at >= month_from) and (month_until is null or month_at < month_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (queues is null or list_contains(queues::varchar[], queue_name))
+    union all
+    select company, queue_name, result, waited_ms, visits, wait_ms
+    from counted_visits(rolled, month_rows_from, month_rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays,
+        time_zone, of_calls)
+    where month_but_from is null or quarter_at < month_but_from or quarter_at >= month_but_until;

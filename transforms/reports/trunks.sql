@@ -15,14 +15,11 @@
 --   average_talk_ms DOUBLE [ms] Talk / reached
 --   short_calls BIGINT [calls] Answered, talk below 10 s
 with counted as (
-    select coalesce(trunk_name, '') as trunk_name, count(*) as attempts, count(*) filter (is_reached(direction, has_end, answered_at)) as reached,
-        count(*) filter (outcome = 'busy') as busy, count(*) filter (outcome in ('no_answer', 'abandoned')) as no_answer,
-        count(*) filter (outcome = 'rejected') as rejected, count(*) filter (outcome = 'failed') as failed,
-        sum(talk_ms) filter (is_reached(direction, has_end, answered_at)) as talk_ms,
-        count(*) filter (is_short_call(has_end, answered_at, talk_ms)) as short_calls
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where is_attempt(direction, has_end)
-    group by 1)
+    select coalesce(value, '') as trunk_name, sum(ended) as attempts, sum(answered) as reached, sum(busy) as busy, sum(no_answer) as no_answer,
+        sum(rejected) as rejected, sum(failed) as failed, sum(talk_ms) as talk_ms, sum(short_calls) as short_calls
+    from counted_dimensions($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where dimension = 'trunk' and direction = 'outbound'
+    group by 1 having attempts > 0)
 select trunk_name, attempts, reached, busy, no_answer, rejected, failed, answer_seizure_ratio(reached, attempts) as answer_seizure_ratio,
     network_effectiveness_ratio(reached, busy, no_answer, rejected, attempts) as network_effectiveness_ratio,
     average_talk(talk_ms, reached) as average_talk_ms, short_calls

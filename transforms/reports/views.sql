@@ -12,18 +12,7 @@ create or replace view reconciliation as
         wait_ms - vendor_wait_ms as wait_difference_ms,
         agrees(duration_ms, vendor_duration_ms) and agrees(talk_ms, vendor_talk_ms)
             and agrees(hold_ms, vendor_hold_ms) and agrees(wait_ms, vendor_wait_ms) as agrees
-    from calls
-    join (
-        select company, call_id,
-            epoch_ms(max(ended_at)) - epoch_ms(min(started_at)) as vendor_duration_ms,
-            sum(coalesce(talk_ms, 0))::bigint as vendor_talk_ms,
-            sum(coalesce(hold_ms, 0))::bigint as vendor_hold_ms,
-            coalesce(
-                epoch_ms(arg_min(started_at + to_milliseconds(coalesce(connect_ms, 0) + coalesce(wait_ms, 0) + coalesce(queue_ms, 0)), flow_index)
-                    filter (talk_ms > 0)) - epoch_ms(min(started_at)),
-                epoch_ms(max(ended_at)) - epoch_ms(min(started_at))) as vendor_wait_ms
-        from vendor_calls group by all) vendor using (company, call_id)
-    where basis in ('call', 'live');
+    from reconciled_calls;
 comment on view reconciliation is 'One row a call of basis call or live that also has vendor_calls: our figures, the vendor''s, ours less theirs, and whether all four agree within 1 s (null while the call is open or the vendor gives no times)';
 comment on column reconciliation.duration_ms is 'Our duration [ms]';
 comment on column reconciliation.talk_ms is 'Our talk [ms]';

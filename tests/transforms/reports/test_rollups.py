@@ -11,14 +11,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from tests.builders import COMPANY, MONDAY, call, customer, facts
+from tests.builders import COMPANY, MONDAY, call, customer, event, facts
 from tests.warehouses import warehouse_with
 from transforms import rollups
 from transforms.reports.catalog import Filters, ask
 from transforms.rollups import REPORT_TABLES
 
 Tables = dict[str, pl.DataFrame]
-OF_CALLS = ("calls", "call_states", "call_legs", "queue_visits")
+OF_CALLS = ("calls", "call_states", "call_legs", "queue_visits", "vendor_calls")
 
 
 def random_facts(seed: int, calls: int) -> Tables:
@@ -32,9 +32,21 @@ def random_facts(seed: int, calls: int) -> Tables:
         sides = {"caller": outside} if inward else {"caller": call().callee, "callee": outside}
         built = call(
             call_id=f"{COMPANY}_{int(began.timestamp())}.{n}", started_at=began, ring=rng.randrange(60_000), talk=talk,
+            hold=rng.choice([None, 4_000]) if talk else None,
             ended=rng.random() < 0.9, ended_by=rng.choice(["CALLER", "CALLEE", None]), queueName=rng.choice([None, "Q", "R"]), **sides,
         )  # fmt: skip
         sent += built.events()
+        if rng.random() < 0.3:
+            ended_at = began + timedelta(minutes=5)
+            figures = {
+                "connectTime": 2_000,
+                "waitTime": 0,
+                "queueTime": rng.randrange(9_000),
+                "talkTime": rng.choice([0, 4_000]),
+                "holdTime": 0,
+            }
+            flow = {"startTime": int(began.timestamp() * 1000), "endTime": int(ended_at.timestamp() * 1000), "duration": 300_000, **figures}
+            sent.append(event("call:completed", ended_at, call_id=built.call_id, flows=[flow]))
     return facts(sent, as_of=MONDAY + timedelta(days=1))
 
 
