@@ -507,7 +507,9 @@ create or replace temp view todo_hours as
     select company, hour_at, greatest(from_at, hour_at) as from_at, least(until_at, hour_at + interval 1 hour) as until_at from (
         select company, started_at as from_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as until_at,
             unnest(hours_of(from_at, until_at)) as hour_at
-        from calls)
+        from calls
+        where started_at >= (select min(hour_at) - interval 32 days from changed_hours)  -- a call counts for 31 days
+            and started_at < (select max(hour_at) + interval 1 hour from changed_hours))
     semi join changed_hours using (company, hour_at);
 """
 
