@@ -67,6 +67,8 @@ NARROWINGS: Final[Mapping[str, str]] = {
     "ended_by": "ended_by",
     "reason": "reasons",
     "state": "states",
+    "part": "part",
+    "short": "include_short",
     "text": "text",
     "number": "number",
     "in_queue": "queues",
@@ -168,6 +170,9 @@ def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             at = _instant(values[0]) if values else None
             if at is not None:
                 found[field] = at
+        elif field == "include_short":
+            if values == ("1",):
+                found[field] = True
         elif values and values[0]:
             found[field] = values[0]
     return found

@@ -184,9 +184,13 @@ class Page:
         trend: Iterable[float | None] = (),
         link: Link | None = None,
         link_text: str = "",
+        more: Sequence[tuple[Link, str]] = (),
         note: str | None = None,
     ) -> None:
-        """One figure: its value, the change against the comparison, its course over the period, its formula behind `?`, its calls."""
+        """One figure: its value, the change against the comparison, its course over the period, its formula behind `?`, its calls.
+
+        `more`: further counts that belong to it, each with the link to its calls.
+        """
         key = f"{self.title}-{label}".replace(" ", "-").lower()
         course = [point for point in trend if point is not None and point == point]
         colours: dict[str, Literal["normal", "inverse", "off"]] = {"more": "normal", "less": "inverse", "neither": "off"}
@@ -205,6 +209,8 @@ class Page:
             )
             if link is not None:
                 self.link(link, link_text)
+            for target, text in more:
+                self.link(target, text)
             if note:
                 st.caption(note)
 
@@ -278,12 +284,21 @@ class Page:
                 reports[0], frame, drawn, declared, name=name, whole=whole, rows=frame.height if rows is None else rows, shown=shown.height
             )
 
-    def made_table(self, frame: pl.DataFrame, headings: Mapping[str, str], *, name: str) -> None:
+    def made_table(self, frame: pl.DataFrame, cells: Mapping[str, Cell | str], *, name: str) -> None:
         """A small table that is made of answers rather than being one; its columns show as their types say."""
-        drawn = [Column(column, label, "count" if frame.schema[column].is_numeric() else "text") for column, label in headings.items()]
-        st.dataframe(
-            _styled(frame, drawn, self.time_zone), hide_index=True, placeholder=NOTHING, height="content", key=f"made-{name}", alt=name
+        looks = {column: Cell(look) if isinstance(look, str) else look for column, look in cells.items()}
+        drawn = [Column(column, look.label, "count" if frame.schema[column].is_numeric() else "text") for column, look in looks.items()]
+        event = st.dataframe(
+            _styled(frame, drawn, self.time_zone),
+            hide_index=True,
+            placeholder=NOTHING,
+            on_select="rerun",
+            selection_mode="single-cell",
+            height="content",
+            key=f"made-{name}-{hash((self.choice, self.version))}",
+            alt=name,
         )
+        self._follow(event, frame, looks, drawn)
 
     def made_rows(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str, row_height: int | None = None) -> None:
         """Words in a table; in higher rows long words go on in a second line."""

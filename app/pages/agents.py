@@ -18,6 +18,10 @@ def to_offers(figure: str) -> Callable[[Mapping[str, Any]], Link]:
     return lambda row: ("calls", {"list": "offers", "of_agent": row["agent"], "figure": figure})
 
 
+def to_calls_out(figure: str) -> Callable[[Mapping[str, Any]], Link]:
+    return lambda row: ("calls", {"part": f"caller:{row['agent']}", "figure": figure})
+
+
 def to_day(row: Mapping[str, Any]) -> Link:
     return "agent_day", {"who": row["agent"]}
 
@@ -49,7 +53,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         change=change(total["answer_rate"], before.get("answer_rate"), "share"),
         link=("calls", {"list": "offers", "figure": "answered"}),
         link_text=f"{count(total['answered'])} offers",
-        note=f"{count(total['taken'])} taken by another",
+        more=[(("calls", {"list": "offers", "figure": "taken"}), f"{count(total['taken'])} taken by another")],
     )
     page.tile(
         "Lost",
@@ -60,7 +64,8 @@ with st.grid(4, min_column_width=165, gap="small"):
         change=change(total["lost"], before.get("lost"), "count"),
         link=("calls", {"list": "offers", "figure": "lost"}),
         link_text=f"{count(total['lost'])} rang out",
-        note=f"and {count(total['caller_left'])} whose caller hung up: nobody's fault",
+        more=[(("calls", {"list": "offers", "figure": "caller_left"}), f"{count(total['caller_left'])} whose caller hung up")],
+        note="a caller who hangs up is nobody's fault",
     )
     page.tile(
         "Average talk",
@@ -135,8 +140,8 @@ page.table(
         "hold_ms": "Hold",
         "handling_ms": "Handling",
         "transferred": Cell("Transferred", to_offers("transferred")),
-        "outbound": "Calls out",
-        "outbound_reached": "Reached",
+        "outbound": Cell("Calls out", to_calls_out("attempts")),
+        "outbound_reached": Cell("Reached", to_calls_out("reached")),
         "outbound_talk_ms": "Talk out",
         "occupancy": "Occupancy",
         "ready_ms": "On duty",

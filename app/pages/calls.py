@@ -81,6 +81,25 @@ LISTS = {
             "call_id": "Call id",
         },
     ),
+    "missed": Listing(
+        "missed_calls",
+        "missed_total",
+        "misses",
+        "missed calls",
+        "missed call",
+        {
+            "started_at": "When",
+            "external_phone": "Number",
+            "caller_name": "Name",
+            "reason": "Why",
+            "outcome": "Outcome",
+            "wait_ms": "Wait",
+            "last_queue": "Last queue",
+            "users_rung": "Phones rung",
+            "company": "Company",
+            "call_id": "Call id",
+        },
+    ),
     "offers": Listing(
         "offers",
         "offers_total",
@@ -103,6 +122,18 @@ LISTS = {
         },
     ),
 }
+
+
+# narrowings whose values are words of ours; the others are names and numbers of calls, and stay as they are
+OUR_WORDS = {"list", "figure", "outcome", "category", "ended_by", "reason", "state", "going"}
+
+
+def said_of(name: str, value: str) -> str:
+    """A narrowing's value for its button."""
+    if name == "part":
+        kind, _, part = value.partition(":")
+        return f"{words(kind)} {short(words(part) if kind == 'flaw' else part or 'none', limit=40)}"
+    return short(words(value) if name in OUR_WORDS else value, limit=40)
 
 
 def to_call(row: Mapping[str, Any]) -> Link:
@@ -138,7 +169,7 @@ if named:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="narrowings"):
         st.caption("Only:", width="content")
         for name in named:
-            values = ", ".join(short(words(value), limit=40) for value in st.query_params.get_all(name))
+            values = ", ".join(said_of(name, value) for value in st.query_params.get_all(name))
             if st.button(f"{plain(words(name))}: {plain(values)} ✕", key=f"without-{name}"):
                 st.query_params.pop(name, None)
                 st.rerun()
@@ -149,7 +180,7 @@ with st.container(horizontal=True, vertical_alignment="center", key="totals"):
     said = f"**{count(rows)} {listing.one if rows == 1 else listing.noun}**"
     if "talk_ms" in total:
         said += f" · talk {duration(total['talk_ms'])} · hold {duration(total['hold_ms'])}"
-    else:
+    elif "calls" in total:
         said += f" in {count(total['calls'])} {'call' if total['calls'] == 1 else 'calls'}"
     st.markdown(said, width="content")
     pages = max(1, -(-rows // ROWS_ON_SCREEN))

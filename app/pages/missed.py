@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -22,8 +23,28 @@ REASONS = {
 }
 
 
-def to_number(row: Mapping[str, Any]) -> Link:
+def to_number(row: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
     return "calls", {"number": row["external_key"], "of_company": row["company"], "ever": "1"}
+
+
+def to_misses(row: Mapping[str, Any]) -> Link:
+    end = row["last_miss_at"] + timedelta(milliseconds=1)
+    return "calls", to_number(row)[1] | {
+        "list": "missed",
+        "figure": "misses",
+        "short": st.query_params.get("short"),
+        "at": row["first_miss_at"].isoformat(),
+        "until": end.isoformat(),
+    }
+
+
+def to_tries(row: Mapping[str, Any]) -> Link:
+    end = row["recovered_at"]
+    return "calls", to_number(row)[1] | {
+        "figure": "tries",
+        "at": row["first_miss_at"].isoformat(),
+        "until": end.isoformat() if end is not None else None,
+    }
 
 
 def to_last_call(row: Mapping[str, Any]) -> Link:
@@ -60,6 +81,8 @@ with st.grid(4, min_column_width=165, gap="small"):
         report="missed_summary",
         metric="episode_state",
         better="less",
+        link=("calls", {"list": "missed", "figure": "misses", "short": "1" if with_short else None}),
+        link_text=f"{count(now['misses'])} missed calls",
         note=f"of {count(now['episodes'])} who called in vain",
     )
     page.tile(
@@ -91,8 +114,8 @@ with st.grid(4, min_column_width=165, gap="small"):
 COLUMNS: dict[str, Cell | str] = {
     "external_phone": Cell("Number", to_number),
     "caller_name": Cell("Name", to_number),
-    "misses": Cell("Calls in vain", to_number),
-    "tries": Cell("Our tries", to_number),
+    "misses": Cell("Calls in vain", to_misses),
+    "tries": Cell("Our tries", to_tries),
     "age_ms": "Waits since",
     "reason": "Why",
     "last_queue": "Last queue",
@@ -105,8 +128,8 @@ CLOSED: dict[str, Cell | str] = {
     "external_phone": Cell("Number", to_number),
     "caller_name": Cell("Name", to_number),
     "state": "State",
-    "misses": Cell("Calls in vain", to_number),
-    "tries": "Our tries",
+    "misses": Cell("Calls in vain", to_misses),
+    "tries": Cell("Our tries", to_tries),
     "recovered_how": Cell("How", to_recovery),
     "recovered_by": Cell("Who", to_recovery),
     "recovered_at": Cell("Reached", to_recovery),
@@ -168,21 +191,25 @@ with withheld:
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("Why calls are missed", note="Each missed call once, by the first reason that holds; callers who left at once too.")
+    heading("Why calls are missed", note="Each missed call once, by the first reason that holds. Click a bar for its calls.")
     reasons = page.ask("missed_reasons", filters)
     if reasons.height:
-        page.chart(
+        picked = page.chart(
             bars(
                 reasons.with_columns(pl.col("reason").replace(REASONS)),
                 label="reason",
                 value="misses",
                 share="share",
                 x_title="missed calls",
+                name="bar",
             ),
             report="missed_reasons",
             key="reasons",
             alt="Missed calls by reason",
+            chosen="bar",
         )
+        if picked:
+            page.go(("calls", {"list": "missed", "reason": next(key for key, word in REASONS.items() if word == picked["key"])}))
     else:
         nothing("No call was missed.")
 with right:

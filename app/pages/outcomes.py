@@ -1,11 +1,27 @@
 """Why do calls fail or end, and who hangs up?"""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import polars as pl
 import streamlit as st
 
 from app.charts import OUTCOMES, bars, lines, stacked_bars, words
-from app.page import Cell
+from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
+
+
+def outbound(part: str, column: str, figure: str, outcomes: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Link]:
+    return lambda row: ("calls", {"part": f"{part}:{row[column]}", "going": "outbound", "figure": figure, "outcome": outcomes})
+
+
+def of_trunk(figure: str, *outcomes: str) -> Callable[[Mapping[str, Any]], Link]:
+    return outbound("trunk", "trunk_name", figure, outcomes)
+
+
+def of_prefix(figure: str, *outcomes: str) -> Callable[[Mapping[str, Any]], Link]:
+    return outbound("prefix", "prefix", figure, outcomes)
+
 
 page = open_page("Outcomes", "Why do calls fail or end, and who hangs up?")
 
@@ -100,7 +116,7 @@ if differing.height:
             "missed": Cell("Missed", lambda row: ("calls", {"outcome": row["outcome"], "figure": "missed"})),
             "abandoned": Cell("Abandoned", lambda row: ("calls", {"outcome": row["outcome"], "figure": "abandoned"})),
             "short_abandoned": Cell("Short abandons", lambda row: ("calls", {"outcome": row["outcome"], "figure": "short_abandoned"})),
-            "not_abandoned": "Not abandoned",
+            "not_abandoned": Cell("Not abandoned", lambda row: ("calls", {"outcome": row["outcome"], "figure": "unanswered"})),
         },
         name="outcome against abandoned",
     )
@@ -114,21 +130,17 @@ if trunks.height:
         "trunks",
         trunks,
         {
-            "trunk_name": "Trunk",
-            "attempts": Cell(
-                "Attempts", lambda row: ("calls", {"on_trunk": row["trunk_name"], "figure": "attempts"}) if row["trunk_name"] else None
-            ),
-            "reached": Cell(
-                "Answered", lambda row: ("calls", {"on_trunk": row["trunk_name"], "figure": "reached"}) if row["trunk_name"] else None
-            ),
-            "busy": "Busy",
-            "no_answer": "No answer",
-            "rejected": "Rejected",
-            "failed": "Failed",
+            "trunk_name": Cell("Trunk", of_trunk("attempts")),
+            "attempts": Cell("Attempts", of_trunk("attempts")),
+            "reached": Cell("Answered", of_trunk("reached")),
+            "busy": Cell("Busy", of_trunk("attempts", "busy")),
+            "no_answer": Cell("No answer", of_trunk("attempts", "no_answer", "abandoned")),
+            "rejected": Cell("Rejected", of_trunk("attempts", "rejected")),
+            "failed": Cell("Failed", of_trunk("attempts", "failed")),
             "answer_seizure_ratio": "ASR",
             "network_effectiveness_ratio": "NER",
             "average_talk_ms": "Average talk",
-            "short_calls": "Below 10 s",
+            "short_calls": Cell("Below 10 s", of_trunk("short_calls")),
         },
         name="trunks",
     )
@@ -137,10 +149,10 @@ if trunks.height:
         "prefixes",
         page.ask("prefixes"),
         {
-            "prefix": "Begins with",
-            "attempts": "Attempts",
-            "reached": "Answered",
-            "failed": "Failed",
+            "prefix": Cell("Begins with", of_prefix("attempts")),
+            "attempts": Cell("Attempts", of_prefix("attempts")),
+            "reached": Cell("Answered", of_prefix("reached")),
+            "failed": Cell("Failed", of_prefix("attempts", "failed")),
             "answer_seizure_ratio": "ASR",
         },
         name="destinations",

@@ -1,5 +1,8 @@
 """Are we answering, better or worse than usual?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 import streamlit as st
 
@@ -19,7 +22,13 @@ from app.charts import (
     unpivoted,
     week_labels,
 )
+from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
+
+
+def to_part(row: Mapping[str, Any]) -> Link:
+    return "calls", {"part": f"{row['dimension']}:{row['value']}"}
+
 
 page = open_page("Overview", "Are we answering, better or worse than usual?")
 now, before = page.one("overview"), page.usual("overview")
@@ -33,11 +42,14 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Calls",
         count(now["calls"]),
         report="overview",
-        metric=None,
         trend=course["calls"],
         change=change(now["calls"], before.get("calls"), "count"),
-        link=("calls", {}),
-        link_text=f"{count(now['inbound'])} in, {count(now['outbound'])} out, {count(now['internal'])} internal",
+        link=("calls", {"figure": "inbound"}),
+        link_text=f"{count(now['inbound'])} in",
+        more=[
+            (("calls", {"figure": "outbound"}), f"{count(now['outbound'])} out"),
+            (("calls", {"figure": "internal"}), f"{count(now['internal'])} internal"),
+        ],
     )
     page.tile(
         "Answered",
@@ -60,6 +72,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         change=change(now["abandonment_rate"], before.get("abandonment_rate"), "share"),
         link=("calls", {"figure": "abandoned"}),
         link_text=f"{count(now['abandoned'])} callers left",
+        more=[(("calls", {"figure": "short_abandoned"}), f"and {count(now['short_abandoned'])} at once")],
     )
     page.tile(
         "Service level",
@@ -69,8 +82,9 @@ with st.grid(4, min_column_width=165, gap="small"):
         better="more",
         trend=page.ask("queue_series")["service_level"],
         change=change(queues["service_level"], queues_before.get("service_level"), "share"),
-        link=("queues", {}),
+        link=("calls", {"list": "visits", "figure": "offered"}),
         link_text=f"of {count(queues['offered'])} visits of queues",
+        more=[(("queues", {}), "each queue")],
     )
     page.tile(
         "Average wait",
@@ -151,15 +165,20 @@ with right:
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("When calls come", note="Calls in each hour of the week, on average over the period.")
-    page.chart(
-        heatmap(week_labels(page.ask("heatmap")), x="at", y="day", value="calls_an_hour", x_title="hour", value_title="calls an hour"),
+    heading("When calls come", note="Calls in each hour of the week, on average over the period. Click a cell for all its calls.")
+    week = week_labels(page.ask("heatmap"))
+    picked = page.chart(
+        heatmap(week, x="at", y="day", value="calls_an_hour", x_title="hour", value_title="calls an hour", name="cell"),
         report="heatmap",
         key="heatmap",
         alt="Calls an hour by weekday and hour",
+        chosen="cell",
     )
+    if picked:
+        cell = week.row(by_predicate=(pl.col("at") == picked["x"]) & (pl.col("day") == picked["y"]), named=True)
+        page.go(("calls", {"part": f"hour:{(cell['weekday'] - 1) * 24 + cell['hour']}"}))
 with right:
-    heading("What changed most", note="Calls of this period against those that the filters compare with.")
+    heading("What changed most", note="Calls of this period against those that the filters compare with. Click a row for its calls.")
     breakdown_before = page.usual_rows("breakdown")
     if breakdown_before is None:
         nothing("There is nothing to compare with: no comparison is chosen, or the calls do not go back that far.")
@@ -168,7 +187,13 @@ with right:
         if changes.height:
             page.made_table(
                 changes,
-                {"dimension": "Of", "value": "Which", "now": "Calls", "before": "Before", "difference": "Difference"},
+                {
+                    "dimension": "Of",
+                    "value": Cell("Which", to_part),
+                    "now": Cell("Calls", to_part),
+                    "before": "Before",
+                    "difference": "Difference",
+                },
                 name="changes",
             )
         else:

@@ -21,14 +21,23 @@ with st.grid(4, min_column_width=165, gap="small"):
         metric="is_lost",
         link=("calls", {"figure": "lost"}),
         link_text=f"{count(now['lost'])} lost calls",
+        more=[(("calls", {"figure": "in_progress"}), f"{count(now['in_progress'])} still open")],
         note="in no rate, never summed as talk",
     )
-    page.tile("Starts that never came", count(now["without_start"]), report="quality", note=f"of {count(now['calls'])} calls")
+    page.tile(
+        "Starts that never came",
+        count(now["without_start"]),
+        report="quality",
+        link=("calls", {"part": "flaw:without_start"}),
+        link_text=f"{count(now['without_start'])} of {count(now['calls'])} calls",
+    )
     page.tile(
         "Late events",
         count(now["late_events"]),
         report="quality",
-        note=f"after the end, in {count(now['with_late_events'])} calls; they change nothing",
+        link=("calls", {"part": "flaw:late_events"}),
+        link_text=f"in {count(now['with_late_events'])} calls",
+        note="after the end: they change nothing",
     )
     page.tile(
         "Picked up by no person",
@@ -52,7 +61,9 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Unknown values",
         count(now["unknown_causes"]),
         report="quality",
-        note=f"end causes; and {count(now['unknown_ended_by'])} calls ended by somebody unknown",
+        link=("calls", {"part": "flaw:unknown_cause"}),
+        link_text=f"{count(now['unknown_causes'])} with an unknown end cause",
+        more=[(("calls", {"part": "flaw:unknown_side"}), f"{count(now['unknown_ended_by'])} ended by somebody unknown")],
     )
     page.tile(
         "Kept, but unusable",

@@ -107,7 +107,11 @@ with st.grid(4, min_column_width=165, gap="small"):
         trend=series["offered"],
         link=("calls", {"list": "visits", "figure": "offered"}),
         link_text=f"{count(total['offered'])} visits",
-        note=f"{count(total['answered'])} answered, {count(total['overflowed'])} went on to another queue, which offers them again",
+        more=[
+            (("calls", {"list": "visits", "figure": "answered"}), f"{count(total['answered'])} answered"),
+            (("calls", {"list": "visits", "figure": "overflowed"}), f"{count(total['overflowed'])} went on"),
+        ],
+        note="who goes on to another queue is offered there again",
     )
     page.tile(
         "Abandoned",
@@ -119,7 +123,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         trend=series["abandonment_rate"],
         link=("calls", {"list": "visits", "figure": "abandoned"}),
         link_text=f"{count(total['abandoned'])} callers left",
-        note=f"and {count(total['short_abandoned'])} at once",
+        more=[(("calls", {"list": "visits", "figure": "short_abandoned"}), f"and {count(total['short_abandoned'])} at once")],
     )
     page.tile(
         "Average speed of answer",
@@ -221,9 +225,9 @@ with right:
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("How long people wait", note="Visits by their wait, in steps of 5 s; the last step is 10 min and more.")
+    heading("How long people wait", note="Visits by their wait, in steps of 5 s; the last is 10 min and more. Click a bar for its visits.")
     waits = until_last(page.ask("queue_waits", filters), list(WAITS))
-    page.chart(
+    picked = page.chart(
         stacked_bars(
             unpivoted(waits, index=["from_s"], names=list(WAITS)),
             x="from_s",
@@ -232,11 +236,15 @@ with left:
             colours=WAITS,
             x_title="seconds",
             y_title="visits",
+            name="bar",
         ),
         report="queue_waits",
         key="waits",
         alt="Visits by their wait",
+        chosen="bar",
     )
+    if picked:
+        page.go(("calls", {"list": "visits", "figure": picked["key"], "part": f"wait:{picked['x']}"}))
 with right:
     heading(
         "When they give up",
@@ -253,10 +261,10 @@ with right:
     else:
         nothing("Too few visits to tell.")
 
-heading("Where callers go on to", note="Visits that left one queue for another.")
+heading("Where callers go on to", note="Visits that left one queue for another. Click a cell for its visits.")
 overflow = page.ask("queue_overflow", filters)
 if overflow.height:
-    page.chart(
+    picked = page.chart(
         heatmap(
             overflow,
             x="next_queue",
@@ -267,10 +275,14 @@ if overflow.height:
             value_title="visits",
             figures=True,
             height=220,
+            name="cell",
         ),
         report="queue_overflow",
         key="overflow",
         alt="Visits that went on, from queue to queue",
+        chosen="cell",
     )
+    if picked:
+        page.go(("calls", {"list": "visits", "in_queue": picked["y"], "figure": "overflowed", "part": f"next_queue:{picked['x']}"}))
 else:
     nothing("No visit went on to another queue.")

@@ -198,10 +198,14 @@ def counted(text):
     return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
 
 
-@pytest.mark.parametrize("page", ["overview", "queues", "agents", "quality"])
+@pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "quality"])
 def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
     app = visit(app_over("demo").run(), page, period="28d")
-    links = [(link.proto.label, parse_qs(link.proto.query_string)) for link in app.get("page_link") if "figure=" in link.proto.query_string]
+    links = [
+        (link.proto.label, parse_qs(link.proto.query_string))
+        for link in app.get("page_link")
+        if {"figure", "part"} & parse_qs(link.proto.query_string).keys()
+    ]
     assert links
     for label, query in links:
         visit(app, "calls", **query)

@@ -1,0 +1,78 @@
+"""The list behind a figure has as many rows as the figure says: of every count in a table, of every bar of a picture."""
+
+import json
+import re
+from numbers import Integral
+
+import polars as pl
+import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+
+from tests.app.conftest import visit
+
+# counts that no list stands behind (of events, and of what the period is compared with), and times
+NO_LIST = {"Before", "Difference", "Events", "Phones rung"}
+TIMES = {"Talk", "Talk out", "Hold", "On duty", "Wait", "Waits since", "After", "T", "S", "Longest wait", "Last hold"}
+VIEW = {"period": "28d", "compare": "previous"}
+
+
+class Opened:
+    """A page, in which one thing after another can be clicked."""
+
+    def __init__(self, app, page):
+        self.app, self.page = app, page
+        if page == "overview":
+            app.run()
+        visit(app, page, **VIEW)
+        assert [error.message for error in app.exception] == []
+        self.tree, self.states = app._tree, app._tree.get_widget_states()
+        self.tables, self.charts = list(app.dataframe), list(app.get("vega_lite_chart"))
+
+    def click(self, element, selection):
+        """How many rows the list has that a click leads to; None where it leads to none."""
+        assert element.proto.id, "nothing happens on a click"
+        self.app._tree = self.tree
+        self.app.query_params.clear()
+        self.app.query_params.update(VIEW)
+        self.app.switch_page(f"pages/{self.page}.py")
+        states = WidgetStates(widgets=self.states.widgets)
+        states.widgets.append(WidgetState(id=element.proto.id, string_value=json.dumps({"selection": selection})))
+        self.app._run(states)
+        assert [error.message for error in self.app.exception] == []
+        if self.app.title[0].value != "Calls":
+            return None
+        said = next(text.value for text in self.app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
+        return int(re.match(r"\*\*([\d,]+)", said)[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "outcomes", "quality"])
+def test_every_count_of_a_table_leads_to_as_many_rows(app_over, page):
+    opened = Opened(app_over("demo"), page)
+    for table in opened.tables:
+        frame = table.value
+        if "Call id" in frame or (page == "quality" and not table.proto.id):
+            continue  # a list itself; counts of deliveries and requests
+        for label in frame.columns:
+            row = next((row for row, value in enumerate(frame[label]) if isinstance(value, Integral) and value > 0), None)
+            if row is not None and label not in NO_LIST | TIMES and frame[label].dtype.kind != "b":
+                found = opened.click(table, {"rows": [], "columns": [], "cells": [[row, label]]})
+                assert (list(frame.columns), label, found) == (list(frame.columns), label, int(frame[label].iloc[row]))
+
+
+@pytest.mark.parametrize(("page", "pictures"), [("overview", 3), ("missed", 1), ("queues", 2), ("agents", 1), ("outcomes", 3)])
+def test_every_bar_of_a_picture_leads_to_as_many_rows(app_over, page, pictures):
+    opened = Opened(app_over("demo"), page)
+    clickable = [chart for chart in opened.charts if chart.proto.selection_mode]
+    assert len(clickable) == pictures
+    for chart in clickable:
+        (param,) = json.loads(chart.proto.spec)["params"]
+        of = pl.read_ipc_stream(chart.proto.datasets[0].data.data).to_dicts()
+        value = next(name for name in ("y", "value") if isinstance(of[0].get(name), int | float))
+        row = max(of, key=lambda row: row[value])
+        fields = param["select"]["fields"]
+        total = sum(other[value] for other in of if all(other[field] == row[field] for field in fields))
+        found = opened.click(chart, {param["name"]: [{field: row[field] for field in fields}]})
+        if isinstance(total, float):  # of the heatmap: a mean over the hours of the period
+            assert found >= total > 0
+        else:
+            assert (row, found) == (row, total)
