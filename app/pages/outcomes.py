@@ -1,12 +1,13 @@
 """Why do calls fail or end, and who hangs up?"""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from app.charts import OUTCOMES, bars, lines, stacked_bars, words
+from app.charts import OUTCOMES, bars, change, columns, count, lines, percent, stacked_bars, words
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
@@ -23,7 +24,56 @@ def of_prefix(figure: str, *outcomes: str) -> Callable[[Mapping[str, Any]], Link
     return outbound("prefix", "prefix", figure, outcomes)
 
 
+def during(row: Mapping[str, Any]) -> Link:
+    at = row["peak_at"]
+    until = at + timedelta(minutes=1)
+    return "calls", {"part": f"minute:{at.isoformat()}", "of_company": row["company"], "ever": "1", "until": until.isoformat()}
+
+
 page = open_page("Outcomes", "Why do calls fail or end, and who hangs up?")
+
+again, again_before = page.one("repeat_callers"), page.usual("repeat_callers")
+held = page.ask("abandoned_on_hold")
+ended = page.ask("ended_by")
+at_once = page.ask("concurrency")
+most = at_once.sort("peak", "peak_at", descending=[True, False]).head(1).to_dicts()
+days = page.filters.settings.repeat_days
+with st.grid(4, min_column_width=165, gap="small"):
+    page.tile(
+        "Ended",
+        count(ended["calls"].sum()),
+        report="ended_by",
+        link=("calls", {"figure": "ended"}),
+        link_text=f"{count(ended['calls'].sum())} calls",
+    )
+    page.tile(
+        f"Called again in {days} days",
+        percent(again["repeat_rate"]),
+        report="repeat_callers",
+        metric="repeat_rate",
+        better="less",
+        change=change(again["repeat_rate"], again_before.get("repeat_rate"), "share"),
+        link=("calls", {"list": "repeats"}) if again["repeated"] else None,
+        link_text=f"{count(again['repeated'])} of {count(again['answered'])} answered calls",
+        note=f"{count(again['censored'])} are younger than {days} days, and in neither",
+    )
+    page.tile(
+        "Hung up on hold",
+        count(held.height),
+        report="abandoned_on_hold",
+        metric="is_abandoned_on_hold",
+        better="less",
+        note="put on hold, and gone: listed below",
+    )
+    page.tile(
+        "Most calls at once",
+        count(most[0]["peak"] if most else None),
+        report="concurrency",
+        metric="erlangs",
+        link=during(most[0]) if most else None,
+        link_text="the calls of that minute",
+        note=page.instant(most[0]["peak_at"]) if most else "no call in this period",
+    )
 
 left, right = st.columns(2, gap="medium")
 with left:
@@ -40,7 +90,7 @@ with left:
 with right:
     heading("Who hangs up", note="Of calls that have ended. Click a bar for its calls.")
     picked = page.chart(
-        bars(page.ask("ended_by"), label="ended_by", value="calls", share="share", name="bar"),
+        bars(ended, label="ended_by", value="calls", share="share", name="bar"),
         report="ended_by",
         key="ended-by",
         alt="Calls by who ended them",
@@ -122,6 +172,62 @@ if differing.height:
     )
 else:
     nothing("No inbound call was missed.")
+
+heading("Hung up on hold", note="Calls whose last state was held, ended by the side outside. Click a row for its call.")
+if held.height:
+    page.table(
+        "abandoned_on_hold",
+        held,
+        {
+            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+            for name, label in {
+                "started_at": "Start",
+                "direction": "Direction",
+                "external_phone": "Number",
+                "answered_by_name": "Answered by",
+                "queue_name": "Queue",
+                "held_ms": "Last hold",
+                "company": "Company",
+                "call_id": "Call id",
+            }.items()
+        },
+        name="hung up on hold",
+    )
+else:
+    nothing("Nobody hung up while on hold.")
+
+heading(
+    "Enough lines?",
+    note="The most calls open at one instant of each interval, of all calls of a company: other filters do not count here. "
+    "Calls in progress count as long as their events tell.",
+)
+if at_once.height:
+    together = at_once.with_columns(label=pl.Series(page.labels(at_once)))
+    several = at_once["company"].n_unique() > 1
+    page.chart(
+        lines(together, x="label", y="peak", series="company", y_title="calls at once")
+        if several
+        else columns(together, x="label", y="peak", y_title="calls at once"),
+        report="concurrency",
+        key="concurrency",
+        alt="The most calls at once by interval",
+    )
+    with st.expander("Each interval, with its calls"):
+        page.table(
+            "concurrency",
+            at_once,
+            {
+                "interval_at": "From",
+                "peak": Cell("At once", during),
+                "peak_at": Cell("First in the minute", during),
+                "busy_ms": "Time in calls",
+                "erlangs": "Erlangs",
+                "company": "Company",
+            },
+            name="calls at once",
+        )
+else:
+    nothing("No call was open in this period.")
 
 heading("Trunks", note="Outbound calls: how many attempts are answered (ASR), how many the network delivers (NER).")
 trunks = page.ask("trunks")

@@ -198,7 +198,7 @@ def counted(text):
     return int(re.search(r"[\d,]+", text)[0].replace(",", ""))
 
 
-@pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "quality"])
+@pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "outcomes", "quality"])
 def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
     app = visit(app_over("demo").run(), page, period="28d")
     links = [
