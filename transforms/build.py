@@ -49,10 +49,13 @@ BATCH_BYTES: Final = 256 * 1024**2
 """Deliveries that are parsed at once: no more than either."""
 
 _RULES: Final = (
-    "calls", "events", "facts", "landed", "legs", "outcome", "people", "presence", "queues", "rollups", "runs", "states", "tables",
-    "vendor", "warehouse",
+    *(f"{module}.py" for module in (
+        "calls", "events", "facts", "landed", "legs", "outcome", "people", "presence", "queues", "rollups", "runs", "states", "tables",
+        "vendor", "warehouse", "reports/catalog",
+    )),
+    *(f"reports/{name}.sql" for name in rollups.DEFINITIONS),
 )  # fmt: skip
-"""The modules that decide what is in a table: where one has changed, the next build begins afresh."""
+"""The files that decide what is in the warehouse: where one has changed, the next build begins afresh."""
 
 
 class Progress(Protocol):
@@ -169,7 +172,7 @@ def known(config: Config) -> Known:
     phases, causes = call_phases(Path(own) if own is not None else None), end_causes()
     made_with = {
         "landing": config.storage.landing_url,
-        "rules": _digest(*((Path(__file__).parent / f"{name}.py").read_bytes() for name in _RULES)),
+        "rules": _digest(*((Path(__file__).parent / name).read_bytes() for name in _RULES)),
         "reference": _digest(orjson.dumps(causes.rows())),
         "phases": _digest(orjson.dumps(phases.rows())),
     }

@@ -7,7 +7,7 @@ Both run the same statements over `todo_…` temporary views: in a rebuild these
 what shares a caller, a quarter hour or an hour with it. `refresh` expects the temporary tables `calls_old`, `calls_new`,
 `visits_old` and `visits_new`: the rows of calls and queue_visits that this build removed and inserted.
 
-Both also (re)define the macros of reports/metrics.sql and reports/selections.sql and the view of reports/views.sql.
+`rebuild` also defines the macros of reports/metrics.sql and reports/selections.sql and the view of reports/views.sql.
 """
 
 from __future__ import annotations
@@ -367,6 +367,9 @@ REPORT_TABLES: Final[dict[str, Table]] = by_name(
 )
 """Every prepared table, published beside the facts."""
 
+DEFINITIONS: Final = ("metrics", "selections", "views")
+"""The files of reports/ that define what is published beside the tables."""
+
 
 def rebuild(con: duckdb.DuckDBPyConnection) -> None:
     """Makes every prepared table of the facts, from nothing."""
@@ -381,11 +384,10 @@ def rebuild(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def refresh(con: duckdb.DuckDBPyConnection) -> None:
-    """Brings every prepared table up to date with what this build has changed."""
+    """Brings every prepared table up to date with what this build has changed. Macros and views stay: other ones mean a full build."""
     if not _are_there(con):
         rebuild(con)
         return
-    define(con)
     con.execute(_CHANGED)
     con.execute(_DELETE)
     _fill(con)
@@ -393,7 +395,7 @@ def refresh(con: duckdb.DuckDBPyConnection) -> None:
 
 def define(con: duckdb.DuckDBPyConnection) -> None:
     """Defines macros and views, each metric with its formula as a comment."""
-    for name in ("metrics", "selections", "views"):
+    for name in DEFINITIONS:
         con.execute(sql_text(name))
     for metric in METRICS.values():
         con.execute(f"comment on macro {metric.name} is {literal(f'{metric.label}: {metric.formula} [{metric.unit}]')}")
