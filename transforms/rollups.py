@@ -420,6 +420,7 @@ def _fill(con: duckdb.DuckDBPyConnection) -> None:
 
 
 _EVERYTHING: Final = """
+create or replace temp macro changed_from() as null::timestamptz;
 create or replace temp view todo_call_units as from call_units();
 create or replace temp view todo_abandon_units as from abandon_units();
 create or replace temp view todo_outcome_units as from outcome_units();
@@ -433,6 +434,7 @@ create or replace temp view todo_months as from visits_by_quarter;
 create or replace temp view todo_offer_units as from offer_units();
 create or replace temp view todo_dimension_units as from dimension_units();
 create or replace temp view todo_callers as from calls where direction = 'inbound' and external_key is not null;
+create or replace temp view todo_answered as from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at);
 create or replace temp view todo_held as from calls where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
 create or replace temp view todo_reconciled as from calls where basis in ('call', 'live');
 create or replace temp view todo_minutes as from concurrency_by_minute;
@@ -456,48 +458,60 @@ create or replace temp table changed_quarters as
 create or replace temp table changed_visit_quarters as
     select distinct quarter_of(entered_at) as quarter_at from (from visits_old union all from visits_new);
 create or replace temp table changed_numbers as
-    select distinct company, external_key from (from calls_old union all from calls_new) where external_key is not null;
+    select company, external_key, min(started_at) as since
+    from (from calls_old union all from calls_new) where external_key is not null group by all;
 create or replace temp table changed_hours as
     select distinct company,
         unnest(hours_of(started_at, concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms))) as hour_at
     from (from calls_old union all from calls_new);
 
 create or replace temp table changed_days as select distinct day_of(quarter_at) as day_at from changed_quarters;
+create or replace temp macro changed_from() as getvariable('changed_from')::timestamptz;
+create or replace temp macro changed_until() as getvariable('changed_until')::timestamptz;
+set variable changed_from = (select min(day_at) from changed_days);
+set variable changed_until = (select max(day_at) + interval 1 day from changed_days);
 create or replace temp table changed_months as select distinct month_of(quarter_at) as month_at from changed_visit_quarters;
 create or replace temp table changed_offer_days as
     select distinct day_of(offered_at) as day_at from (
-        select offered_at from agent_offers semi join changed_calls using (company, call_id)
-        union all select started_at from call_legs semi join changed_calls using (company, call_id));
-set variable changed_from = (select min(day_at) from changed_days);
-set variable changed_until = (select max(day_at) + interval 1 day from changed_days);
+        select offered_at from (from agent_offers where offered_at >= changed_from()) semi join changed_calls using (company, call_id)
+        union all
+        select started_at from (from call_legs where started_at >= changed_from()) semi join changed_calls using (company, call_id));
+create or replace temp table changed_callers as
+    select company, call_id, a.started_at, external_key from answered_callers a join changed_numbers n using (company, external_key)
+    where again_at is null or again_at >= n.since;
 
 create or replace temp view todo_visits_by_quarter as from visits_by_quarter semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_months as
     from visits_by_quarter where month_of(quarter_at) in (from changed_months) and quarter_at >= (select min(month_at) from changed_months);
 create or replace temp view todo_offer_units as from offer_units(days := coalesce((select list(day_at) from changed_offer_days), []));
 create or replace temp view todo_dimension_units as from dimension_units(
-    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz,
+    start := changed_from(), stop := changed_until(),
     days := coalesce((select list(day_at) from changed_days), []));
+create or replace temp view todo_answered as
+    select company, call_id, started_at, external_key from changed_callers anti join changed_calls using (company, call_id)
+    union all
+    select company, call_id, started_at, external_key from calls_new
+    where external_key is not null and direction = 'inbound' and is_answered(direction, has_end, answered_at, answered_by_at);
 create or replace temp view todo_callers as
-    from calls semi join changed_numbers using (company, external_key) where direction = 'inbound';
+    from (from calls where started_at >= changed_from() and direction = 'inbound') semi join changed_numbers using (company, external_key);
 create or replace temp view todo_held as from calls_new where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
 create or replace temp view todo_reconciled as from calls_new where basis in ('call', 'live');
 create or replace temp view todo_minutes as
     from concurrency_by_minute
-    where (company, hour_of(minute_at)) in (from changed_hours) and minute_at >= getvariable('changed_from')::timestamptz;
+    where (company, hour_of(minute_at)) in (from changed_hours) and minute_at >= changed_from();
 create or replace temp view todo_call_units as from call_units(
-    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    start := changed_from(), stop := changed_until())
     semi join changed_quarters using (quarter_at);
 create or replace temp view todo_abandon_units as from abandon_units(
-    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    start := changed_from(), stop := changed_until())
     semi join changed_quarters using (quarter_at);
 create or replace temp view todo_outcome_units as from outcome_units(
-    start := getvariable('changed_from')::timestamptz, stop := getvariable('changed_until')::timestamptz)
+    start := changed_from(), stop := changed_until())
     semi join changed_quarters using (quarter_at);
 create or replace temp view todo_visit_units as from visit_units() semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_legs as
     select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
-    from (from call_legs semi join changed_calls using (company, call_id)) l
+    from (from (from call_legs where started_at >= changed_from()) semi join changed_calls using (company, call_id)) l
     join (select company, call_id, direction, ended_at, ended_by, answered_by_at from calls_new) c using (company, call_id)
     where l.callee_user_id is not null and c.direction = 'inbound';
 create or replace temp view todo_misses as
@@ -522,28 +536,31 @@ delete from outcomes_by_quarter where quarter_at in (from changed_quarters);
 delete from visits_by_quarter where quarter_at in (from changed_visit_quarters);
 delete from queues_by_quarter where quarter_at in (from changed_visit_quarters);
 delete from visits_by_month where month_at in (from changed_months);
-delete from agent_offers where (company, call_id) in (from changed_calls);
-delete from missed_calls where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
-delete from missed_episodes where (company, external_key) in (from changed_numbers);
-delete from concurrency_by_minute where (company, hour_of(minute_at)) in (from changed_hours);
-delete from concurrency_by_quarter where (company, hour_of(quarter_at)) in (from changed_hours);
+delete from agent_offers where offered_at >= changed_from() and (company, call_id) in (from changed_calls);
+delete from missed_calls
+    where (company, call_id) in (from changed_calls) or (company, external_key) in (select company, external_key from changed_numbers);
+delete from missed_episodes where (company, external_key) in (select company, external_key from changed_numbers);
+delete from concurrency_by_minute where minute_at >= changed_from() and (company, hour_of(minute_at)) in (from changed_hours);
+delete from concurrency_by_quarter where quarter_at >= changed_from() and (company, hour_of(quarter_at)) in (from changed_hours);
 delete from offers_by_day where day_at in (from changed_offer_days);
 delete from dimensions_by_day where day_at in (from changed_days);
-delete from answered_callers where (company, call_id) in (from changed_calls) or (company, external_key) in (from changed_numbers);
-delete from abandoned_on_hold where (company, call_id) in (from changed_calls);
-delete from reconciled_calls where (company, call_id) in (from changed_calls);
+delete from answered_callers where (company, call_id) in (select company, call_id from changed_callers union all from changed_calls);
+delete from abandoned_on_hold where started_at >= changed_from() and (company, call_id) in (from changed_calls);
+delete from reconciled_calls where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 """
 
 _FORGET: Final = """
 drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units;
 drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_visits_by_quarter; drop view if exists todo_months; drop view if exists todo_offer_units;
-drop view if exists todo_dimension_units; drop view if exists todo_callers; drop view if exists todo_held;
+drop view if exists todo_dimension_units; drop view if exists todo_answered; drop view if exists todo_callers;
+drop view if exists todo_held;
 drop view if exists todo_reconciled; drop view if exists todo_minutes;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours; drop table if exists changed_days;
-drop table if exists changed_months; drop table if exists changed_offer_days;
+drop table if exists changed_months; drop table if exists changed_callers; drop table if exists changed_offer_days;
+drop macro if exists changed_from; drop macro if exists changed_until;
 reset variable changed_from; reset variable changed_until;
 drop table if exists numbered_contacts;
 """
@@ -657,14 +674,14 @@ _FILL: Final[dict[str, str]] = {
     "dimensions_by_day": "from todo_dimension_units",
     "answered_callers": """
         select a.company, a.call_id, a.started_at, a.external_key, b.again_at
-        from (from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at)) a
+        from todo_answered a
         asof left join (select company, external_key, started_at as again_at from todo_callers) b
             on a.company = b.company and a.external_key = b.external_key and a.started_at + interval 15 minutes <= b.again_at""",
     "abandoned_on_hold": """
         select company, call_id, c.started_at, direction, external_phone, answered_by_name, queue_name, held_ms
         from todo_held c
         join (select company, call_id, arg_max(phase, seq) as last_phase, arg_max(duration_ms, seq) as held_ms
-              from (from call_states where started_at >= coalesce(getvariable('changed_from')::timestamptz, started_at))
+              from (from call_states where changed_from() is null or started_at >= changed_from())
               semi join todo_held using (company, call_id) group by all) using (company, call_id)
         where is_abandoned_on_hold(direction, last_phase, ended_by)""",
     "reconciled_calls": """

@@ -35,16 +35,17 @@ page = open_page("Outcomes", "Why do calls fail or end, and who hangs up?")
 again, again_before = page.one("repeat_callers"), page.usual("repeat_callers")
 held = page.ask("abandoned_on_hold")
 ended = page.ask("ended_by")
+all_ended = sum(ended["calls"].to_list())
 at_once = page.ask("concurrency")
 most = at_once.sort("peak", "peak_at", descending=[True, False]).head(1).to_dicts()
 days = page.filters.settings.repeat_days
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
         "Ended",
-        count(ended["calls"].sum()),
+        count(all_ended),
         report="ended_by",
         link=("calls", {"figure": "ended"}),
-        link_text=f"{count(ended['calls'].sum())} calls",
+        link_text=f"{count(all_ended)} calls",
     )
     page.tile(
         f"Called again in {days} days",

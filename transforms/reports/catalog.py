@@ -432,9 +432,11 @@ def ask_usual(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: 
     """The report's answer for what the period is compared with, or None: of several periods each figure's median, by key.
 
     Instants and local times of the key are moved to the period's own days. Other columns than key and numbers are left out.
+    A period that began before the first call was kept is no zero: it is left out, and where none is left the answer is None.
     """
     asked = REPORTS[report] if isinstance(report, str) else report
-    answers = [_moved(ask(cursor, asked, filters.shifted(days)), asked.key, days, filters) for days in filters.compared_days()]
+    known = _known_days(cursor, filters)
+    answers = [_moved(ask(cursor, asked, filters.shifted(days)), asked.key, days, filters) for days in known]
     if not answers:
         return None
     figures = [name for name, kind in asked.schema.items() if kind.is_numeric() and name not in asked.key]
@@ -444,6 +446,21 @@ def ask_usual(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: 
         )
     together = pl.concat([answer.select(*asked.key, *figures) for answer in answers])
     return together.group_by(asked.key).agg(pl.col(figures).cast(pl.Float64).median()).sort(asked.key)
+
+
+def known_windows(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[Filters, ...]:
+    """Of the periods to compare with those that the warehouse knows whole: none that began more than a day before the first call."""
+    return tuple(filters.shifted(days) for days in _known_days(cursor, filters))
+
+
+def _known_days(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[int]:
+    first = _frame(cursor, "select min(quarter_at) as first_at from calls_by_quarter", {})["first_at"][0]
+    days = filters.compared_days()
+    return (
+        []
+        if first is None
+        else [n for n in days if (begins := filters.shifted(n).start) is not None and begins + timedelta(days=1) >= first]
+    )
 
 
 def _median(values: list[float | None]) -> float | None:

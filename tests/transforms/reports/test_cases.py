@@ -14,7 +14,7 @@ import pytest
 from ingest.config import QueueSettings, Reports
 from tests.builders import COMPANY, MONDAY, Call, Event, agent, call, customer, presence, voicebot
 from tests.warehouses import warehouse_of
-from transforms.reports.catalog import Filters, ask, ask_usual
+from transforms.reports.catalog import Filters, ask, ask_usual, known_windows
 
 SECOND = 1000
 ALL = Filters()
@@ -301,6 +301,28 @@ def test_usual_is_the_median_of_the_same_weekdays() -> None:
     assert series.height == 24
     assert series.filter(pl.col("calls") > 0).select("interval_at", "calls").rows() == [(MONDAY, 4.5)]
     assert ask_usual(con.cursor(), "overview", replace(filters, compare="none")) is None
+
+
+def test_weeks_before_the_first_call_are_no_zeros_in_the_usual() -> None:
+    """Calls are kept since the Monday two weeks before: the usual is of two weeks, not of two and twice nothing."""
+    calls = [
+        answered(100 * week + i, minute=-7 * 24 * 60 * week + i, phone=f"+155501{10 + i}")
+        for week, n in enumerate([3, 2, 4])
+        for i in range(n)
+    ]
+    con = of(*calls)
+    filters = Filters(start=day(2026, 3, 2), end=day(2026, 3, 3), compare="usual", grain="hour")
+    assert [window.start for window in known_windows(con.cursor(), filters)] == [day(2026, 2, 23), day(2026, 2, 16)]
+    usual = ask_usual(con.cursor(), "overview", filters)
+    assert usual is not None
+    assert usual["offered"].to_list() == [3.0]
+    series = ask_usual(con.cursor(), "call_volume", filters)
+    assert series is not None
+    assert series["calls"].max() == 3.0
+    first = replace(filters, start=day(2026, 2, 16), end=day(2026, 2, 17))
+    assert known_windows(con.cursor(), first) == ()
+    assert ask_usual(con.cursor(), "overview", first) is None
+    assert ask_usual(of().cursor(), "overview", filters) is None
 
 
 # --- queues ----------------------------------------------------------------------------------------------------------
