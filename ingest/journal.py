@@ -52,6 +52,8 @@ log = logger(__name__)
 ANSWER_SECONDS: Final = 3.7
 """Every request is answered within 4 s; the sweep below and the answer itself take their share."""
 _SWEEP_SECONDS: Final = 0.15
+_HOPELESS_SECONDS: Final = ANSWER_SECONDS - 0.5
+"""Behind a commit that has taken so long nobody need wait: those of its own batch are about to be told the same."""
 _STALL_SECONDS: Final = 2.0
 """A commit that takes longer makes the service unready."""
 _KEEPER_SECONDS: Final = 0.25
@@ -450,7 +452,7 @@ class Journal:
         if self._busy_since is None:
             if not self._pending:
                 self._loop.call_soon(self._hand_over)
-        elif now - self._busy_since > ANSWER_SECONDS:
+        elif now - self._busy_since > _HOPELESS_SECONDS:
             raise NotDurable("the disk does not answer")
         self._pending.append(_Pending(rows, size, then, now if since is None else since))
         self._pending_bytes += size
