@@ -182,7 +182,7 @@ class Workshop:
                 self._attach(name, path)
                 found = self._meta(name)
             except duckdb.Error as error:
-                if "lock" in str(error).lower():
+                if "lock on file" in str(error):  # not "block": a damaged one is named so
                     raise LockHeld(f"{path}: another process has opened it: {_one_line(error)}") from None
                 return f"{path.name} cannot be used: {_one_line(error)}"
             if name == "facts" and "complete" not in found:
