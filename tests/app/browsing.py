@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def server(root: Path, folder: Path, reports: str = 'time_zone = "Europe/Rome"')
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(REPO / "app"), "--server.port", str(port)],
             cwd=folder,
-            env=environ | {"CALLFACTS_CONFIG": str(config)},
+            env=environ | {"CALLFACTS_CONFIG": str(config), "PYTHONFAULTHANDLER": "1"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -55,8 +56,9 @@ def server(root: Path, folder: Path, reports: str = 'time_zone = "Europe/Rome"')
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # its log then says where each thread hung
             process.wait(10)
+            print((folder / "server.log").read_text(errors="replace")[-6000:])
 
 
 def _wait_until_healthy(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
