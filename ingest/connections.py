@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Protocol
@@ -80,6 +80,17 @@ class Application(Protocol):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
+
+
+def claims(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, int]:
+    """What a head says of its body: the signature as received, None where there is none, and the length, 0 where it is not declared."""
+    signature, declared = None, 0
+    for name, value in headers:
+        if name == b"x-signature":
+            signature = value.strip(b" \t").decode("latin-1")
+        elif name == b"content-length":
+            declared = int(value)
+    return signature, declared
 
 
 class _Phase(IntEnum):
@@ -230,12 +241,9 @@ class _Connection(HttpToolsProtocol):
         inlet = self.door.application.inlet(self.url)
         if inlet is None:
             return None
-        signature = None
-        for name, value in self.headers:
-            if name == b"x-signature":
-                signature = value.strip(b" \t").decode("latin-1")
-            elif name == b"content-length" and int(value) > inlet.limit_bytes:
-                return None
+        signature, declared = claims(self.headers)
+        if declared > inlet.limit_bytes:
+            return None
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         return _Direct(self, inlet, signature, keep_alive=keep_alive)
 

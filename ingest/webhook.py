@@ -25,7 +25,7 @@ from typing import Final
 
 import orjson
 
-from ingest.connections import BODY_SECONDS, DISCARD_SECONDS, Answer, Inlet, Message
+from ingest.connections import BODY_SECONDS, DISCARD_SECONDS, Answer, Inlet, Message, claims
 from ingest.journal import ANSWER_SECONDS
 from ingest.receiver import Delivery, OpenSource, Outcome, Receipt, Receiver
 from ingest.telemetry import Meter
@@ -110,10 +110,10 @@ class Webhook:
         inlet = self._inlets.get(url)
         if inlet is not None and self._receiver.source(inlet.source.name, "webhook") is inlet.source:
             return inlet
-        if (
-            not url.startswith(_RAW_PREFIX)
-            or (source := self._receiver.source(url[len(_RAW_PREFIX) :].decode("latin-1"), "webhook")) is None
-        ):
+        if not url.startswith(_RAW_PREFIX):
+            return None
+        source = self._receiver.source(url.removeprefix(_RAW_PREFIX).decode("latin-1"), "webhook")
+        if source is None:
             return None
         self._inlets[url] = inlet = _Inlet(source, self._receiver, self._meter)
         return inlet
@@ -150,17 +150,9 @@ class Webhook:
             self._meter.add("callfacts_requests", name, "405")
             await _reply(send, _ONLY_POST)
             return
-        signature: str | None = None
-        declared = 0
-        expects = False
-        for header, value in scope["headers"]:
-            if header == b"x-signature":
-                signature = value.strip(b" \t").decode("latin-1")
-            elif header == b"content-length":
-                declared = int(value)
-            elif header == b"expect":
-                expects = True
+        signature, declared = claims(scope["headers"])
         if declared > source.limit_bytes:
+            expects = any(header == b"expect" for header, _ in scope["headers"])
             await self._refuse_large(name, receive, send, wait=not expects)
             return
         began = time.monotonic()
