@@ -1,10 +1,8 @@
 """The app as a person uses it, in Chromium, with nothing leaving the machine."""
 
-import contextlib
 import csv
 import io
 import shutil
-import warnings
 from datetime import timedelta
 
 import openpyxl
@@ -31,50 +29,24 @@ def browser():
         started.close()
 
 
-class Site:
-    """The app over a copy of the demo's warehouse; `again` ends its server and starts another."""
-
-    def __init__(self, folder):
-        self.folder, self.running = folder, contextlib.ExitStack()
-        self.again()
-
-    def again(self):
-        self.running.close()
-        self.address = self.running.enter_context(server(self.folder, self.folder))
-
-
 @pytest.fixture(scope="module")
-def site(browser, warehouses, tmp_path_factory):
+def address(browser, warehouses, tmp_path_factory):
+    """The app over a copy of the demo's warehouse."""
     folder = tmp_path_factory.mktemp("app")
     shutil.copy(warehouses["demo"], folder / "warehouse.duckdb")
-    site = Site(folder)
-    with site.running:
-        yield site
+    with server(folder, folder) as running:
+        yield running
 
 
 @pytest.fixture
-def opened(browser, site):
-    """`opened(path, **context)`: a watched page; at the end it must have had no error and asked nothing outside.
-
-    A server that no longer answers is said, and another is asked once.
-    """
-    from playwright.sync_api import TimeoutError as TooLate
-
+def opened(browser, address):
+    """`opened(path, **context)`: a watched page; at the end it must have had no error and asked nothing outside."""
     contexts, pages = [], []
 
     def at(path="/", **options):
         contexts.append(browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options))
-        page = Watched(contexts[-1], site.address)
-        try:
-            page.open(path)
-        except TooLate as late:
-            warnings.warn(f"the app did not answer {path}: {late}; asked once more", stacklevel=2)
-            contexts.pop().close()
-            site.again()
-            contexts.append(browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True, **options))
-            page = Watched(contexts[-1], site.address).open(path)
-        pages.append(page)
-        return page
+        pages.append(Watched(contexts[-1], address))
+        return pages[-1].open(path)
 
     yield at
     outside, errors = [url for page in pages for url in page.outside], [error for page in pages for error in page.errors]
