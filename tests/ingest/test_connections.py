@@ -172,3 +172,10 @@ def test_a_request_behind_an_unanswered_one_waits_for_its_turn(tmp_path: Path) -
             assert time.monotonic() - began < 4.5
     finally:
         running.kill()
+
+
+def test_a_body_over_the_limit_is_refused_while_it_is_still_coming(ingester: Ingester) -> None:
+    whole = post(event(1).ljust(400), path="/webhook/small", chunks=1)
+    with connected(ingester) as connection:
+        connection.sendall(whole[: -len(b"0\r\n\r\n")])  # it never ends
+        assert statuses(connection, ["POST"]) == [413]
