@@ -29,9 +29,9 @@ select i,
     (chance(i, 5, $seed) * $agents)::bigint % $agents as first_agent,
     case when chance(i, 6, $seed) < 0.03 then null
          when chance(i, 6, $seed) < 0.10 then '+44 1632 960' || lpad((hash(i, $seed) % 40)::varchar, 3, '0')
-         -- more callers than there are numbers for fiction: under a country code that no country has
+         -- more callers than there are numbers for fiction: those for fiction with digits after them, which no telephone has
          when $numbers <= 960 then '+44 1632 960' || lpad((40 + hash(i, 7, $seed) % $numbers)::varchar, 3, '0')
-         else '+999 55 ' || lpad((hash(i, 7, $seed) % $numbers)::varchar, 7, '0') end as outside,
+         else '+1 555 01' || lpad((hash(i, 7, $seed) % $numbers)::varchar, 7, '0') end as outside,
     case when chance(i, 8, $seed) < 0.72 then ['Sales', 'Support', 'Billing', 'Service'][1 + (chance(i, 9, $seed) * 4)::int % 4] end as queue_name,
     chance(i, 10, $seed) as luck, chance(i, 11, $seed) as side, chance(i, 12, $seed) as second,
     (-ln(1 - 0.999 * chance(i, 13, $seed)) * 14000)::bigint + 900 as ring_each_ms,

@@ -21,6 +21,7 @@ from transforms.reports.catalog import METRICS, sql_text
 from transforms.tables import COUNT, INSTANT, TEXT, TRUTH, Column, Table, by_name, literal, markdown
 
 INSTANTS: Final = pa.list_(pa.field("item", INSTANT))
+MISSES: Final = pa.list_(pa.field("item", pa.struct([("started_at", INSTANT), ("call_id", TEXT), ("left_after_ms", COUNT)])))
 
 _COMPANY = Column("company", TEXT, "The company as the phone system names it")
 _CALL_ID = Column("call_id", TEXT, "The call's id")
@@ -206,6 +207,11 @@ MISSED_EPISODES: Final = Table(
         Column("last_miss_at", INSTANT, "Start of the last missed call", "UTC"),
         Column("last_call_id", TEXT, "The last missed call"),
         Column("least_wait_ms", COUNT, "The shortest wait after which the caller left; null where none of the missed calls was left", "ms"),
+        Column(
+            "missed",
+            MISSES,
+            "Its missed calls in order, each with the wait after which the caller left; empty where there is one only or none was left",
+        ),
         Column("tried_at", INSTANTS, "Our outbound calls that reached nobody, from the first miss on, in order", "UTC"),
         Column("recovered_at", INSTANT, "Start of the contact that reached a person and ends the episode; null while none has", "UTC"),
         Column("recovered_how", TEXT, "they rang again or we called"),
@@ -335,6 +341,20 @@ ABANDONED_ON_HOLD: Final = Table(
     "One row a call whose last state is held and that the side outside ended (macro is_abandoned_on_hold)",
 )
 
+UNKNOWN_STATUSES: Final = Table(
+    "unknown_statuses",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("event_time", INSTANT, "call_events.event_time", "UTC"),
+        Column("status", TEXT, "The status as sent; null where none was"),
+        Column("events", COUNT, "Events of the call with this status at this time", "count"),
+    ),
+    ("company", "call_id", "event_time", "status"),
+    ("event_time", "company", "call_id", "status"),
+    "One row a call, instant and status that the list of phases does not know: call_events whose phase is other",
+)
+
 _OURS = tuple(Column(f"{name}_ms", COUNT, f"calls.{name}_ms", "ms") for name in ("duration", "talk", "hold", "wait"))
 _THEIRS = tuple(Column(f"vendor_{name}_ms", COUNT, f"The vendor's {name}", "ms") for name in ("duration", "talk", "hold", "wait"))
 RECONCILED_CALLS: Final = Table(
@@ -362,6 +382,7 @@ REPORT_TABLES: Final[dict[str, Table]] = by_name(
         DIMENSIONS_BY_DAY,
         ANSWERED_CALLERS,
         ABANDONED_ON_HOLD,
+        UNKNOWN_STATUSES,
         RECONCILED_CALLS,
     )
 )
@@ -436,6 +457,7 @@ create or replace temp view todo_dimension_units as from dimension_units();
 create or replace temp view todo_callers as from calls where direction = 'inbound' and external_key is not null;
 create or replace temp view todo_answered as from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at);
 create or replace temp view todo_held as from calls where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
+create or replace temp view todo_unknown_statuses as from call_events where phase = 'other';
 create or replace temp view todo_reconciled as from calls where basis in ('call', 'live');
 create or replace temp view todo_minutes as from concurrency_by_minute;
 create or replace temp view todo_misses as from calls where is_missed(direction, has_end, answered_by_at);
@@ -495,6 +517,8 @@ create or replace temp view todo_answered as
 create or replace temp view todo_callers as
     from (from calls where started_at >= changed_from() and direction = 'inbound') semi join changed_numbers using (company, external_key);
 create or replace temp view todo_held as from calls_new where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
+create or replace temp view todo_unknown_statuses as
+    from (from call_events where phase = 'other') semi join changed_calls using (company, call_id);
 create or replace temp view todo_reconciled as from calls_new where basis in ('call', 'live');
 create or replace temp view todo_minutes as
     from concurrency_by_minute
@@ -546,6 +570,7 @@ delete from offers_by_day where day_at in (from changed_offer_days);
 delete from dimensions_by_day where day_at in (from changed_days);
 delete from answered_callers where (company, call_id) in (select company, call_id from changed_callers union all from changed_calls);
 delete from abandoned_on_hold where started_at >= changed_from() and (company, call_id) in (from changed_calls);
+delete from unknown_statuses where (company, call_id) in (from changed_calls);
 delete from reconciled_calls where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 """
 
@@ -555,7 +580,7 @@ drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_visits_by_quarter; drop view if exists todo_months; drop view if exists todo_offer_units;
 drop view if exists todo_dimension_units; drop view if exists todo_answered; drop view if exists todo_callers;
 drop view if exists todo_held;
-drop view if exists todo_reconciled; drop view if exists todo_minutes;
+drop view if exists todo_unknown_statuses; drop view if exists todo_reconciled; drop view if exists todo_minutes;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours; drop table if exists changed_days;
@@ -644,6 +669,8 @@ _FILL: Final[dict[str, str]] = {
                 max(started_at) filter (kind = 'miss') as last_miss_at,
                 max({'started_at': started_at, 'call_id': call_id}) filter (kind = 'miss') as last_miss,
                 min(left_after_ms) filter (kind = 'miss') as least_wait_ms,
+                case when misses > 1 and least_wait_ms is not null then list_sort(list({'started_at': started_at, 'call_id': call_id,
+                    'left_after_ms': left_after_ms}) filter (kind = 'miss')) else [] end as missed,
                 list(started_at) filter (kind = 'try') as tries,
                 min({'started_at': started_at, 'call_id': call_id, 'how': how, 'by_name': by_name}) filter (kind = 'reach') as reach
             from numbered_contacts
@@ -684,6 +711,8 @@ _FILL: Final[dict[str, str]] = {
               from (from call_states where changed_from() is null or started_at >= changed_from())
               semi join todo_held using (company, call_id) group by all) using (company, call_id)
         where is_abandoned_on_hold(direction, last_phase, ended_by)""",
+    "unknown_statuses": """
+        select company, call_id, event_time, status, count(*) as events from todo_unknown_statuses group by all""",
     "reconciled_calls": """
         select company, call_id, started_at, duration_ms, talk_ms, hold_ms, wait_ms,
             vendor_duration_ms, vendor_talk_ms, vendor_hold_ms, vendor_wait_ms

@@ -199,8 +199,6 @@ with st.container(horizontal=True, vertical_alignment="center", key="totals"):
     said = f"**{count(rows)} {listing.one if rows == 1 else listing.noun}**"
     if "talk_ms" in total:
         said += f" · talk {duration(total['talk_ms'])} · hold {duration(total['hold_ms'])}"
-    elif "calls" in total:
-        said += f" in {count(total['calls'])} {'call' if total['calls'] == 1 else 'calls'}"
     st.markdown(said, width="content")
     pages = max(1, -(-rows // ROWS_ON_SCREEN))
     at = st.pagination(pages, key=f"pages-{listing.rows}-{hash(filters.text)}-{rows}") if pages > 1 else 1

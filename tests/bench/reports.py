@@ -114,9 +114,9 @@ def _again(column: Column) -> str:
     if name in ("call_id", "event_uid", "writer"):
         return f"{name} || k as {name}"
     if name.endswith("_phone") or name == "destination":
-        return f"case when {name} like '+999%' then {name} || k else {name} end as {name}"
+        return f"case when {name} like '+1 555 01%' then {name} || k else {name} end as {name}"
     if name == "external_key":
-        return "case when external_phone like '+999%' then right(external_key || k, 9) else external_key end as external_key"
+        return "case when external_phone like '+1 555 01%' then right(external_key || k, 9) else external_key end as external_key"
     return name
 
 

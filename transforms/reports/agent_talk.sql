@@ -13,10 +13,12 @@
 --   p90_ms DOUBLE [ms] 90th percentile
 --   p95_ms DOUBLE [ms] 95th percentile
 --   longest_ms BIGINT [ms] The longest
-select agent_of(company, extension, user_id) as agent, arg_max(name, offered_at) as name, count(*) as answered, min(talk_ms) as shortest_ms,
-    quantile_cont(talk_ms, 0.25) as p25_ms, median_of(talk_ms) as p50_ms, quantile_cont(talk_ms, 0.75) as p75_ms, p90_of(talk_ms) as p90_ms,
-    p95_of(talk_ms) as p95_ms, max(talk_ms) as longest_ms
-from selected_offers($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-where result = 'answered'
-group by 1
+select company || '_' || own as agent, name, answered, talk[1]::bigint as shortest_ms, talk[2] as p25_ms, talk[3] as p50_ms, talk[4] as p75_ms,
+    talk[5] as p90_ms, talk[6] as p95_ms, talk[7]::bigint as longest_ms
+from (
+    select company, coalesce(extension, user_id) as own, arg_max(name, offered_at) as name, count(*) as answered,
+        percentiles_of(talk_ms, [0, 0.25, 0.5, 0.75, 0.9, 0.95, 1]) as talk
+    from selected_offers($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where result = 'answered'
+    group by 1, 2)
 order by answered desc, agent

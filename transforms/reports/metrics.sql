@@ -305,6 +305,7 @@ create or replace macro average_handling_time(talk_ms, hold_ms, answered) as sha
 -- grain: as the values
 -- unit: as the values
 -- source: wait_ms, talk_ms
+create or replace macro percentiles_of(values_ms, shares) as quantile_cont(values_ms, shares);
 create or replace macro median_of(values_ms) as quantile_cont(values_ms, 0.5);
 create or replace macro p90_of(values_ms) as quantile_cont(values_ms, 0.9);
 create or replace macro p95_of(values_ms) as quantile_cont(values_ms, 0.95);

@@ -12,11 +12,20 @@
 --   longest_wait_ms BIGINT [ms] The longest
 --   longest_company VARCHAR Its company
 --   longest_call_id VARCHAR Its call
-select queue_name, median_of(wait_ms) as wait_p50_ms, p90_of(wait_ms) as wait_p90_ms,
-    median_of(case when result = 'answered' then wait_ms end) as answered_p50_ms, p90_of(case when result = 'answered' then wait_ms end) as answered_p90_ms,
-    median_of(case when result = 'caller_left' then wait_ms end) as left_p50_ms,
-    max(wait_ms) as longest_wait_ms, arg_max(company, wait_ms) as longest_company, arg_max(call_id, wait_ms) as longest_call_id
-from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
-where result <> 'open'
-group by queue_name
+with over as (
+    select queue_name, wait_ms, result, company, call_id
+    from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+    where result <> 'open'),
+by_queue as (
+    select queue_name, percentiles_of(wait_ms, [0.5, 0.9]) as waited, max(wait_ms) as longest_wait_ms,
+        percentiles_of(case when result = 'answered' then wait_ms end, [0.5, 0.9]) as answered,
+        median_of(case when result = 'caller_left' then wait_ms end) as left_p50_ms
+    from over group by queue_name),
+longest as (
+    select queue_name, min({'company': company, 'call_id': call_id}) as call
+    from over join (select queue_name, longest_wait_ms as wait_ms from by_queue) using (queue_name, wait_ms)
+    group by queue_name)
+select queue_name, waited[1] as wait_p50_ms, waited[2] as wait_p90_ms, answered[1] as answered_p50_ms, answered[2] as answered_p90_ms, left_p50_ms,
+    longest_wait_ms, call.company as longest_company, call.call_id as longest_call_id
+from by_queue left join longest using (queue_name)
 order by queue_name

@@ -88,18 +88,15 @@ create or replace macro selected_episodes(every, start, stop, companies, queues,
         select * from missed_episodes semi join chosen using (company, external_key, episode)
         where not every and (start is null or last_miss_at >= start) and (stop is null or first_miss_at < stop)),
     recounted as (
-        select company, external_key, episode, count(*) as misses, min(started_at) as first_miss_at,
-            max({'started_at': started_at, 'call_id': call_id}) as last_miss
-        from missed_calls semi join (from near where not counts_as_miss(true, least_wait_ms, short_ms, include_short)) n using (company, external_key, episode)
-        where counts_as_miss(abandoned, wait_ms, short_ms, include_short)
-        group by all)
+        select * replace (list_filter(missed, lambda m: counts_as_miss(m.left_after_ms is not null, m.left_after_ms, short_ms, include_short)) as missed)
+        from near where misses > 1 and not counts_as_miss(true, least_wait_ms, short_ms, include_short))
     select company, external_key, episode, misses, first_miss_at, last_miss_at, last_call_id, len(tried_at) as tries,
         recovered_at, recovered_how, recovered_call_id, recovered_by
     from near where counts_as_miss(true, least_wait_ms, short_ms, include_short)
     union all
-    select company, external_key, episode, r.misses, r.first_miss_at, r.last_miss.started_at, r.last_miss.call_id,
-        len(list_filter(n.tried_at, lambda t: t >= r.first_miss_at)), n.recovered_at, n.recovered_how, n.recovered_call_id, n.recovered_by
-    from recounted r join near n using (company, external_key, episode);
+    select company, external_key, episode, len(missed), missed[1].started_at, missed[-1].started_at, missed[-1].call_id,
+        len(list_filter(tried_at, lambda t: t >= missed[1].started_at)), recovered_at, recovered_how, recovered_call_id, recovered_by
+    from recounted where len(missed) > 0;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is counted. A unit is a row, or a quarter hour of rows, with the same columns: reports sum them up and need not know.

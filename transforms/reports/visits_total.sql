@@ -2,17 +2,10 @@
 -- grain: one row, of the list of visits
 -- result:
 --   visits BIGINT [visits] Visits in the list
---   calls BIGINT [calls] Calls that they belong to
 with settings as (
-    select unnest($queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true)),
-chosen as materialized (
-    select company, call_id, visit
-    from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
-    left join settings s using (queue_name)
-    where is_visit_figure($figure, result, wait_ms, coalesce(s.within_ms, $within_ms), coalesce(s.short_ms, $short_ms))
-      and is_visit_part($part_of, $part, next_queue, wait_ms)),
--- A call's first visit is there once; only calls with a later one have to be told apart.
-later as materialized (select distinct company, call_id from chosen where visit > 0)
-select count(*) as visits,
-    visits - (select count(*) from chosen semi join later using (company, call_id)) + (select count(*) from later) as calls
-from chosen
+    select unnest($queue_settings::struct(queue_name varchar, within_ms bigint, short_ms bigint, goal double, formula varchar)[], recursive := true))
+select count(*) as visits
+from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
+left join settings s using (queue_name)
+where is_visit_figure($figure, result, wait_ms, coalesce(s.within_ms, $within_ms), coalesce(s.short_ms, $short_ms))
+  and is_visit_part($part_of, $part, next_queue, wait_ms)

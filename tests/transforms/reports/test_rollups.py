@@ -18,7 +18,7 @@ from transforms.reports.catalog import Filters, ask
 from transforms.rollups import REPORT_TABLES
 
 Tables = dict[str, pl.DataFrame]
-OF_CALLS = ("calls", "call_states", "call_legs", "queue_visits", "vendor_calls")
+OF_CALLS = ("calls", "call_states", "call_legs", "queue_visits", "call_events", "vendor_calls")
 
 
 def random_facts(seed: int, calls: int) -> Tables:
@@ -36,6 +36,8 @@ def random_facts(seed: int, calls: int) -> Tables:
             ended=rng.random() < 0.9, ended_by=rng.choice(["CALLER", "CALLEE", None]), queueName=rng.choice([None, "Q", "R"]), **sides,
         )  # fmt: skip
         sent += built.events()
+        if rng.random() < 0.2:
+            sent.append(event("call:update", began + timedelta(seconds=1), call_id=built.call_id, status=rng.choice(["PARKED", "GONE"])))
         if rng.random() < 0.3:
             ended_at = began + timedelta(minutes=5)
             figures = {
