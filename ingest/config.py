@@ -18,6 +18,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -43,6 +44,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)?")
 _SIZE_UNITS: Final = {
     None: 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB,
 }  # fmt: skip
+_LARGEST_SIZE: Final = 2**62
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)")
 _DURATION_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HOURS = re.compile(r"(\d{2}):(\d{2})\s*-\s*(\d{2}):(\d{2})")
@@ -281,19 +283,25 @@ def parse_size(text: Size) -> int:
         if text < 1:
             raise ValueError("must be at least 1 byte")
         return text
-    if (match := _SIZE.fullmatch(text.strip())) is None or (size := int(float(match[1]) * _SIZE_UNITS[match[2]])) < 1:
-        raise ValueError(f'{text!r} is not a size; write bytes, or for example "64MiB"')
-    return size
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match[1]) * _SIZE_UNITS[match[2]] if match is not None else 0.0
+    if not 1 <= size <= _LARGEST_SIZE:
+        raise ValueError(f'{_short(text)} is not a size; write bytes, or for example "64MiB"')
+    return int(size)
 
 
 def parse_duration(text: str) -> timedelta:
     """A duration such as "24h", "30m", "400d". Raises ValueError."""
     if (match := _DURATION.fullmatch(text.strip())) is None:
-        raise ValueError(f'{text!r} is not a duration; write for example "24h", "30m" or "400d"')
+        raise ValueError(f'{_short(text)} is not a duration; write for example "24h", "30m" or "400d"')
     try:
         return timedelta(**{_DURATION_UNITS[match[2]]: int(match[1])})
     except OverflowError:
-        raise ValueError(f"{text!r} is too long a duration") from None
+        raise ValueError(f"{_short(text)} is too long a duration") from None
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:80]!r}…"
 
 
 class _Mistake(Exception):
@@ -358,14 +366,32 @@ def _checked_size(key: str, value: Size) -> int:
         raise _Mistake(f"{key}: {error}") from None
 
 
-def _below(base: Path, text: str) -> str:
-    return str(base / Path(text).expanduser())
+def _below(base: Path, text: str, key: str) -> str:
+    if "\0" in text:
+        raise _Mistake(f"{key}: has a character U+0000, which no path can have")
+    try:
+        return str(base / Path(text).expanduser())
+    except RuntimeError:
+        raise _Mistake(f"{key}: {_short(text)} names a user whom this machine does not know") from None
+
+
+def _endpoint(url: str | None, key: str) -> None:
+    """An address that boto3 would refuse only when it is first used: then events would be taken that cannot land."""
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    if not sound or any(sign.isspace() or sign == "\0" for sign in url):
+        raise _Mistake(f'{key}: {_short(url)} is not an address; write for example "https://s3.example.com:9000"')
 
 
 def _storage(storage: Storage, base: Path, data: str | None, here: Path) -> Storage:
     if not storage.root:
         raise _Mistake("storage.root: is empty")
-    root = _below(here, data) if data else _below(base, storage.root)
+    root = _below(here, data, "CALLFACTS_DATA") if data else _below(base, storage.root, "storage.root")
     landing = storage.landing
     if landing is not None:
         if not landing:
@@ -377,14 +403,15 @@ def _storage(storage: Storage, base: Path, data: str | None, here: Path) -> Stor
         elif "://" in landing:
             raise _Mistake(f"storage.landing: {landing!r} is neither a folder nor s3://bucket/prefix")
         else:
-            landing = _below(base, landing)
+            landing = _below(base, landing, "storage.landing")
+    _endpoint(storage.s3_endpoint_url, "storage.s3_endpoint_url")
     if storage.journal is not None and ("://" in storage.journal or not storage.journal):
         raise _Mistake("storage.journal: must be a local folder")
     return structs.replace(
         storage,
         root=root,
         landing=landing,
-        journal=None if storage.journal is None else _below(base, storage.journal),
+        journal=None if storage.journal is None else _below(base, storage.journal, "storage.journal"),
         journal_max_bytes=_checked_size("storage.journal_max_bytes", storage.journal_max_bytes),
     )
 
@@ -419,27 +446,28 @@ def _sources(sources: Iterable[Source], base: Path) -> tuple[Source, ...]:
             for field in ("queue_url", "region", "endpoint_url"):
                 if getattr(source, field) is not None:
                     raise _Mistake(f"{key}.{field}: is for sqs sources only")
+        _endpoint(source.endpoint_url, f"{key}.endpoint_url")
         limit = source.max_body_bytes
         checked.append(
             structs.replace(
                 source,
-                secrets=tuple(_reference(text, base) for text in source.secrets),
+                secrets=tuple(_reference(text, base, f"{key}.secrets") for text in source.secrets),
                 max_body_bytes=None if limit is None else _checked_size(f"{key}.max_body_bytes", limit),
             )
         )
     return tuple(checked)
 
 
-def _reference(text: str, base: Path) -> SecretReference:
+def _reference(text: str, base: Path, key: str) -> SecretReference:
     path = text.removeprefix("file:")
-    return SecretReference(text if path == text else f"file:{_below(base, path)}")
+    return SecretReference(text if path == text else f"file:{_below(base, path, key)}")
 
 
 def _transforms(transforms: Transforms, base: Path) -> Transforms:
     _checked_size("transforms.memory_limit", transforms.memory_limit)
     if transforms.call_phases is None:
         return transforms
-    return structs.replace(transforms, call_phases=_below(base, transforms.call_phases))
+    return structs.replace(transforms, call_phases=_below(base, transforms.call_phases, "transforms.call_phases"))
 
 
 def _reports(reports: Reports) -> Reports:

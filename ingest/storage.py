@@ -30,7 +30,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from ingest.config import Storage
-from ingest.errors import StorageError, StorageMissing, StorageUnavailable
+from ingest.errors import ConfigError, StorageError, StorageMissing, StorageUnavailable
 from ingest.failpoints import reach
 
 Verify = Callable[[Path], None]
@@ -480,6 +480,7 @@ def _s3_store(bucket: str, prefix: str, endpoint_url: str | None, region: str | 
 def _s3_client(endpoint_url: str | None, region: str | None) -> Any:
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     compatible: dict[str, Any] = {}
     if endpoint_url is not None:
@@ -496,7 +497,10 @@ def _s3_client(endpoint_url: str | None, region: str | None) -> Any:
         tcp_keepalive=True,
         **compatible,
     )
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
+    try:
+        return boto3.session.Session().client("s3", endpoint_url=endpoint_url, region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError(f"storage: no S3 client can be made: {_one_line(error)}") from None
 
 
 def _one_line(error: Exception) -> str:

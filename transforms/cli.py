@@ -39,9 +39,12 @@ class Instant(click.ParamType[datetime]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:
             instant = datetime.fromisoformat(str(value))
-        except ValueError:
+            instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time; write for example 2026-11-24T12:00:00Z", param, ctx)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        if not 1900 <= instant.year <= 9000:
+            self.fail(f"{value!r} is outside the years 1900 to 9000", param, ctx)
+        return instant
 
 
 _config_option = click.option("--config", "config_path", type=click.Path(path_type=Path), help=_CONFIG_HELP)
@@ -102,7 +105,7 @@ def build(
 
 
 class _Seconds(click.ParamType[float]):
-    """A duration such as 60s or 5m, in seconds."""
+    """A duration such as 60s or 5m, in seconds: from a second to a day."""
 
     name = "duration"
 
@@ -113,6 +116,8 @@ class _Seconds(click.ParamType[float]):
             self.fail(str(error), param, ctx)
         if seconds < 1:
             self.fail(f"{value!r} is too short", param, ctx)
+        if seconds > 86_400:
+            self.fail(f"{value!r} is too long: at most 24h", param, ctx)
         return seconds
 
 

@@ -142,9 +142,12 @@ def test_build_says_what_it_did(config: Config, capsys: pytest.CaptureFixture[st
     "arguments",
     [
         ("build", "--as-of", "yesterday"),
+        ("build", "--as-of", "0001-01-01T00:00Z"),
+        ("build", "--as-of", "9999-12-31T23:59-05:00"),
         ("build", "--engine", "pandas"),
         ("watch", "--every", "often"),
         ("watch", "--every", "0s"),
+        ("watch", "--every", "99999999d"),
         ("nonsense",),
         ("build", "--config", "/nowhere/callfacts.toml"),
     ],

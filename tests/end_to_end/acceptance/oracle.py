@@ -109,7 +109,10 @@ def until(value: Any) -> int | None:
         return None
     ms = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) + int(((digits or "") + "000")[:3])
     if offset and offset != "Z":
-        minutes = int(offset[1:3]) * 60 + int(offset[3:].lstrip(":") or 0)
+        hh, mm = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
+        if hh > 23 or mm > 59:
+            return None
+        minutes = hh * 60 + mm
         ms -= (minutes if offset[0] == "+" else -minutes) * 60_000
     return ms * 1000 if FIRST_MS <= ms < END_MS else None
 
