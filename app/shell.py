@@ -238,16 +238,21 @@ def _unreadable(title: str, reason: str) -> NoReturn:
     st.stop()
 
 
+def stop_without_any_calls(page: Page) -> int:
+    """Say so where the warehouse holds no call at all; else how many it holds."""
+    told = page.ask("as_of", page.blank).to_dicts()
+    if told and told[0]["calls"]:
+        return int(told[0]["calls"])
+    st.info("**The warehouse is there, and holds no calls yet.** Once events have come in, build again:", icon="📭")
+    st.code("ingest status\ntransforms build", language="bash")
+    st.stop()
+
+
 def _stop_without_calls(page: Page) -> None:
     """Say which of the empty states it is, with the way out as a button; go on where there are calls."""
     if page.one("calls_total")["calls"]:
         return
-    told = page.ask("as_of", page.blank).to_dicts()
-    every = told[0]["calls"] if told else 0
-    if not every:
-        st.info("**The warehouse is there, and holds no calls yet.** Once events have come in, build again:", icon="📭")
-        st.code("ingest status\ntransforms build", language="bash")
-        st.stop()
+    every = stop_without_any_calls(page)
     in_period = page.one("calls_total", replace(page.blank, start=page.filters.start, end=page.filters.end))["calls"]
     if in_period:
         st.info(f"**The filters leave nothing.** There are {count(in_period)} calls in this period.", icon="🔍")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.charts import BLUE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted
 from app.page import Cell, Link
-from app.shell import heading, nothing, open_page
+from app.shell import heading, nothing, open_page, stop_without_any_calls
 
 REASONS = {
     "out_of_hours": "outside business hours",
@@ -59,7 +59,10 @@ page = open_page(
     "Missed callers",
     "Who called in vain and still waits for us?",
     uses=frozenset({"companies", "queues", "trunks", "in_hours_only"}),
+    needs_calls=False,
 )
+# who waits is to be seen on a morning without a call, too
+stop_without_any_calls(page)
 with_short = st.toggle(
     "Also callers who left at once",
     value=st.query_params.get("short") == "1",
@@ -71,43 +74,51 @@ if with_short != (st.query_params.get("short") == "1"):
     else:
         st.query_params.pop("short", None)
 filters = replace(page.filters, include_short=with_short)
+# who waits, waits whatever the period: the window for calling back is what ends it
+open_ones = replace(filters, start=None, end=None, states=("open",))
+open_now = page.one("missed_summary", open_ones)["open"]
+open_callers = page.ask("missed_callers", open_ones)
 now, before = page.one("missed_summary", filters), page.usual("missed_summary", filters)
-open_callers = page.ask("missed_callers", replace(filters, states=("open",)))
+days = page.filters.settings.callback_days
 
-with st.grid(4, min_column_width=165, gap="small"):
+with st.grid(5, min_column_width=165, gap="small"):
     page.tile(
         "Open callers",
-        count(now["open"]),
+        count(open_now),
         report="missed_summary",
         metric="episode_state",
-        better="less",
-        link=("calls", {"list": "missed", "figure": "misses", "short": "1" if with_short else None}),
-        link_text=f"{count(now['misses'])} missed calls",
-        note=f"of {count(now['episodes'])} who called in vain",
+        note=f"now, of all who called in vain in the last {days} days: whatever the period",
     )
     page.tile(
         "Waits longest",
         long_duration(max(open_callers["age_ms"].to_list(), default=None)),
         report="missed_callers",
         metric="callback_priority",
-        note="since the first call in vain" if now["open"] else None,
+        note="since the first call in vain" if open_now else None,
+    )
+    page.tile(
+        "Missed calls",
+        count(now["misses"]),
+        report="missed_summary",
+        metric="is_missed",
+        better="less",
+        change=change(now["misses"], before.get("misses"), "count"),
+        link=("calls", {"list": "missed", "figure": "misses", "short": "1" if with_short else None}),
+        link_text=f"{count(now['misses'])} missed calls",
+        note=f"in the period, by {count(now['episodes'])} callers",
     )
     page.tile(
         "Recovered",
         percent(now["recovery_rate"]),
         report="missed_summary",
         metric="recovery_rate",
-        better="more",
-        change=change(now["recovery_rate"], before.get("recovery_rate"), "share"),
-        note=f"{count(now['recovered'])} within {page.filters.settings.callback_days} days, {count(now['late'])} later",
+        note=f"of {count(now['episodes'])} of the period: {count(now['recovered'])} within {days} days, {count(now['late'])} later",
     )
     page.tile(
         "Median time to recovery",
         long_duration(now["median_recovery_ms"]),
         report="missed_summary",
         metric="recovery_rate",
-        better="less",
-        change=change(now["median_recovery_ms"], before.get("median_recovery_ms"), "duration"),
         note=f"{count(now['tries'])} of our tries reached nobody",
     )
 
@@ -141,7 +152,7 @@ CLOSED: dict[str, Cell | str] = {
 
 waiting, closed, expired, withheld = st.tabs(
     [
-        f"Waiting ({count(now['open'])})",
+        f"Waiting ({count(open_now)})",
         f"Reached ({count(now['recovered'] + now['late'])})",
         f"Given up ({count(now['expired'])})",
         f"No number ({count(now['withheld'])})",
@@ -149,13 +160,15 @@ waiting, closed, expired, withheld = st.tabs(
 )
 with waiting:
     st.caption(
+        f"All who wait for us now, whatever the period: not reached since a first call in vain of the last {days} days. "
         "Sorted by priority: calls in vain × hours since the first. Click a number for all its calls, the last call for its journey."
     )
     if open_callers.height:
         page.table("missed_callers", open_callers, COLUMNS, name="callers to call back")
     else:
-        nothing("Nobody waits for us. Everyone who called in vain in this period has been reached, or the window for it is over.")
+        nothing("Nobody waits for us. Everyone who called in vain has been reached, or the window for it is over.")
 with closed:
+    st.caption("Of those who called in vain in the period.")
     reached = page.ask("missed_callers", replace(filters, states=("recovered", "late")))
     if reached.height:
         page.table("missed_callers", reached, CLOSED, name="callers reached")
@@ -163,14 +176,14 @@ with closed:
         nothing("Nobody has been reached again yet.")
 with expired:
     gone = page.ask("missed_callers", replace(filters, states=("expired",)))
-    st.caption(f"Not reached within {page.filters.settings.callback_days} days of the first call in vain.")
+    st.caption(f"Of the period: not reached within {days} days of the first call in vain.")
     if gone.height:
         page.table("missed_callers", gone, COLUMNS, name="callers given up")
     else:
         nothing("Nobody.")
 with withheld:
     misses = page.ask("missed_calls", filters).filter(pl.col("external_key").is_null())
-    st.caption("Withheld or too short numbers cannot be called back, nor told apart.")
+    st.caption("Of the period. Withheld or too short numbers cannot be called back, nor told apart.")
     if misses.height:
         page.table(
             "missed_calls",

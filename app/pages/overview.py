@@ -1,6 +1,7 @@
 """Are we answering, better or worse than usual?"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -35,7 +36,8 @@ now, before = page.one("overview"), page.usual("overview")
 waits, waits_before = page.one("call_waits"), page.usual("call_waits")
 course = page.ask("call_volume")
 queues, queues_before = page.one("queues_total"), page.usual("queues_total")
-missed = page.one("missed_summary")
+# who waits, waits whatever the period: as on Missed callers
+missed = page.one("missed_summary", replace(page.filters, start=None, end=None))
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
@@ -122,9 +124,9 @@ with st.grid(4, min_column_width=165, gap="small"):
         count(missed["open"]),
         report="missed_summary",
         metric="episode_state",
-        better="less",
         link=("missed", {}),
-        link_text=f"of {count(missed['episodes'])} who called in vain",
+        link_text=f"{count(missed['open'])} to call back",
+        note=f"now, of the last {page.filters.settings.callback_days} days: whatever the period",
     )
 
 heading("Inbound calls by result", note="A call counts where it began. Click a bar for its calls.")

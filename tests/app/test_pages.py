@@ -230,3 +230,36 @@ def test_what_a_row_of_a_table_leads_to_is_as_many_rows_and_leaves_the_filters_a
 def test_all_calls_of_a_number_are_of_all_time(app_over):
     app = visit(app_over("one call").run(), "calls", period="yesterday", number="15550100", of_company="acme", ever="1")
     assert "**1 call**" in words_of(app)
+
+
+def tile(app, label):
+    """The figure of that name."""
+    return next(metric for metric in app.metric if metric.label == label)
+
+
+def table(app, *columns):
+    """The first table with these columns."""
+    return next(frame.value for frame in app.dataframe if set(columns) <= set(frame.value.columns))
+
+
+def test_who_waits_for_us_does_not_depend_on_the_period(app_over):
+    app = app_over("demo").run()
+    seen = {period: tile(visit(app, "overview", period=period), "Open missed callers").value for period in ("today", "7d", "28d")}
+    for query in ({"period": "today"}, {"period": "7d"}, {"period": "28d"}, {"from": "2027-05-01"}):
+        visit(app, "missed", **query)
+        assert errors_of(app) == []
+        seen[str(query)] = tile(app, "Open callers").value
+        assert table(app, "Waits since", "Priority").shape[0] == int(tile(app, "Open callers").value)
+        assert "whatever the period" in words_of(app)
+    assert len(set(seen.values())) == 1
+    assert int(seen["today"]) > 0
+
+
+def test_what_had_a_week_more_to_be_recovered_is_not_compared(app_over):
+    app = visit(app_over("demo").run(), "missed", period="7d", compare="previous")
+    assert {label: bool(tile(app, label).delta) for label in ("Open callers", "Recovered", "Median time to recovery", "Missed calls")} == {
+        "Open callers": False,
+        "Recovered": False,
+        "Median time to recovery": False,
+        "Missed calls": True,
+    }
