@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 
 from app.export import Context, Format, exported
-from app.filters import Choice, chips, filters_of, narrowing_of, period_words
+from app.filters import Choice, chips, filters_of, narrowing_of, period_words, settings_asked
 from app.page import columns_of
 from app.warehouse import Warehouse
 from ingest.config import load_config
@@ -40,7 +40,8 @@ def save(report: str, out: Path, view: str, config: Path | None) -> None:
         with warehouse.cursor() as cursor:
             as_of = ask(cursor, "as_of", Filters(settings=settings.reports))["as_of"][0]
             choice = Choice.of_query(query)
-            filters = replace(filters_of(choice, settings=settings.reports, as_of=as_of), **narrowing_of(query))
+            reports = settings_asked(settings.reports, query)
+            filters = replace(filters_of(choice, settings=reports, as_of=as_of), **narrowing_of(query))
             rows = ask(cursor, report, filters)
     finally:
         warehouse.close()

@@ -16,7 +16,7 @@ import msgspec
 import streamlit as st
 
 from app.charts import short
-from ingest.config import Reports
+from ingest.config import SERVICE_LEVEL_FORMULAS, Reports
 from transforms.reports.catalog import Compare, Filters
 
 PERIODS: Final[Mapping[str, str]] = {
@@ -79,6 +79,18 @@ NARROWINGS: Final[Mapping[str, str]] = {
     "at": "start",
     "until": "end",
     "order": "order",
+}
+
+
+# what the reader puts in the place of a setting, for every queue alike: a link from a page that does so carries it
+SERVICE_LEVEL: Final[Mapping[str, str]] = {"within": "service_level_s", "formula": "service_level_formula"}
+LONGEST_T_S: Final = 600
+FORMULAS: Final[Mapping[str, str]] = {
+    "default": "answered in time / (offered − short abandons)",
+    "abandons_negative": "answered in time / offered",
+    "abandons_ignored": "answered in time / (offered − abandoned in time)",
+    "abandons_positive": "(answered + abandoned in time) / offered",
+    "of_answered_only": "answered in time / answered",
 }
 
 
@@ -176,6 +188,27 @@ def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         elif values and values[0]:
             found[field] = values[0]
     return found
+
+
+def service_level_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What a URL puts in the place of the settings of service level: key of the setting → value."""
+    found: dict[str, Any] = {}
+    seconds, formula = _only(query, "within") or "", _only(query, "formula")
+    # eleven digits would be no number of seconds, and ten thousand no number at all
+    if seconds.isascii() and seconds.isdigit() and len(seconds) < 10 and int(seconds) <= LONGEST_T_S:
+        found["service_level_s"] = int(seconds)
+    if formula in SERVICE_LEVEL_FORMULAS:
+        found["service_level_formula"] = formula
+    return found
+
+
+def settings_asked(settings: Reports, query: Mapping[str, Sequence[str]]) -> Reports:
+    """The settings, but for what a URL puts in their place: of all queues, those with settings of their own too."""
+    asked = service_level_of(query)
+    if not asked:
+        return settings
+    of_queues = {name: msgspec.structs.replace(queue, **asked) for name, queue in settings.queues.items()}
+    return msgspec.structs.replace(settings, queues=of_queues, **asked)
 
 
 def days_of(choice: Choice, *, today: date, first_weekday: int) -> tuple[date, date] | None:

@@ -5,7 +5,7 @@ values, charts) or through `plain`, which escapes what Markdown would read as ma
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
@@ -17,7 +17,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
-from app.filters import EVER, Choice, chips, narrowing_of, period_words
+from app.filters import EVER, SERVICE_LEVEL, Choice, chips, narrowing_of, period_words, service_level_of, settings_asked
 from app.warehouse import Version, Warehouse
 from ingest.config import Config
 from ingest.errors import CallfactsError
@@ -51,6 +51,7 @@ class Page:
         names: what people read for an agent's id.
         feeds: which of visits, presence and vendor the warehouse has anything of.
         first_call_at: start of the first call there is: a period before it is no period to compare with.
+        carried: what every link says beside the filters, for its list to count by the same settings.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Page:
     names: Mapping[str, str]
     feeds: frozenset[str]
     first_call_at: datetime | None = None
+    carried: Narrowing = field(default_factory=dict)
 
     @property
     def blank(self) -> Filters:
@@ -83,6 +85,12 @@ class Page:
         today = self.as_of.astimezone(self.filters.zone).date()
         period = period_words(self.choice, today=today, first_weekday=self.filters.settings.first_weekday)
         return [period, *chips(self.choice, lambda kind, value: self.names.get(value, value) if kind == "agent" else value)]
+
+    def counted_by(self, query: Mapping[str, Sequence[str]]) -> "Page":
+        """This page under the settings that a URL puts in the place of the configured ones, carried on by every link."""
+        settings = settings_asked(self.filters.settings, query)
+        carried = {name: query[name] for name, key in SERVICE_LEVEL.items() if key in service_level_of(query)}
+        return replace(self, filters=replace(self.filters, settings=settings), carried=carried)
 
     @property
     def compared(self) -> str:
@@ -139,20 +147,21 @@ class Page:
 
     def narrowed(self) -> Filters:
         """The common filters and what the URL of this page adds to them; a narrower period stays within the page's."""
-        added = narrowing_of({name: st.query_params.get_all(name) for name in st.query_params})
-        filters = self.blank if EVER in st.query_params else self.filters
+        query = query_of_page()
+        added = narrowing_of(query)
+        filters = self.blank if EVER in query else self.filters
         if "start" in added and filters.start is not None:
             added["start"] = max(added["start"], filters.start)
         if "end" in added and filters.end is not None:
             added["end"] = min(added["end"], filters.end)
-        return replace(filters, **added)
+        return replace(filters, settings=settings_asked(filters.settings, query), **added)
 
     # ---- link
 
     def query(self, narrowing: Narrowing) -> dict[str, list[str]]:
         """The common filters and this narrowing, as a URL's query; a narrowing of a common filter takes its place."""
         said = self.choice.query()
-        for name, value in narrowing.items():
+        for name, value in (*self.carried.items(), *narrowing.items()):
             if value is not None:
                 said[name] = [value] if isinstance(value, str) else list(value)
         return said
@@ -384,6 +393,11 @@ class Page:
         """All rows of a list, for a file: asked when the file is wanted, and not kept."""
         with self.warehouse.cursor() as cursor:
             return ask(cursor, report, replace(filters or self.filters, limit=None, offset=0))
+
+
+def query_of_page() -> dict[str, list[str]]:
+    """The query of the page's own address."""
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 # ---------------------------------------------------------------- asking

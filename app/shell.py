@@ -18,7 +18,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import age, count, plain
 from app.filters import COMMON, Choice, Options, filters_of, form, says_anything
-from app.page import Page
+from app.page import Page, query_of_page
 from app.warehouse import UnreadableWarehouse, Version, Warehouse
 from ingest.config import Config, load_config
 from ingest.errors import ConfigError, WarehouseMissing
@@ -115,7 +115,7 @@ def _config() -> Config:
 
 def _page(title: str, config: Config, warehouse: Warehouse, version: Version) -> Page:
     """The page with its filters: of the URL where that says any, else what the session remembers."""
-    query = {name: st.query_params.get_all(name) for name in st.query_params}
+    query = query_of_page()
     remembered: Choice | None = st.session_state.get(_REMEMBERED)
     choice = Choice.of_query(query) if remembered is None or says_anything(query) else remembered
     _remember(choice)
@@ -138,7 +138,7 @@ def _page(title: str, config: Config, warehouse: Warehouse, version: Version) ->
 def _remember(choice: Choice) -> None:
     """Keep the choice for the next page, and in the URL, so that the address bar is always a link to this view."""
     st.session_state[_REMEMBERED] = choice
-    here = {name: st.query_params.get_all(name) for name in st.query_params}
+    here = query_of_page()
     wanted = choice.query() | {name: values for name, values in here.items() if name not in COMMON}
     if wanted != here:
         st.query_params.from_dict(wanted)
@@ -162,7 +162,7 @@ def _filter_bar(page: Page, uses: frozenset[str]) -> None:
 
 
 def _address(page: Page) -> str:
-    query = {name: st.query_params.get_all(name) for name in st.query_params} or page.choice.query()
+    query = query_of_page() or page.choice.query()
     return f"{str(st.context.url or '').split('?')[0]}?{urlencode(query, doseq=True)}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.charts import count, duration, plain, short, words
-from app.filters import EVER, NARROWINGS
+from app.filters import EVER, NARROWINGS, SERVICE_LEVEL
 from app.page import ROWS_ON_SCREEN, Cell, Link
 from app.shell import nothing, open_page
 
@@ -183,7 +183,7 @@ if listing is LISTS["calls"]:
                     st.query_params[name] = value
             st.rerun()
 
-named = [name for name in ("list", EVER, *NARROWINGS) if name in st.query_params and name not in ("text", "order")]
+named = [name for name in ("list", EVER, *NARROWINGS, *SERVICE_LEVEL) if name in st.query_params and name not in ("text", "order")]
 if named:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="narrowings"):
         st.caption("Only:", width="content")

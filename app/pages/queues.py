@@ -1,10 +1,8 @@
 """Which queue misses its target, and when?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-import msgspec
 import polars as pl
 import streamlit as st
 
@@ -24,17 +22,10 @@ from app.charts import (
     unpivoted,
     until_last,
 )
-from app.page import Cell, Link
+from app.filters import FORMULAS, LONGEST_T_S, service_level_of
+from app.page import Cell, Link, query_of_page
 from app.shell import heading, not_subscribed, nothing, open_page
-from ingest.config import SERVICE_LEVEL_FORMULAS
 
-FORMULAS = {
-    "default": "answered in time / (offered − short abandons)",
-    "abandons_negative": "answered in time / offered",
-    "abandons_ignored": "answered in time / (offered − abandoned in time)",
-    "abandons_positive": "(answered + abandoned in time) / offered",
-    "of_answered_only": "answered in time / answered",
-}
 WAITS = {"answered": BLUE, "caller_left": VERMILION, "overflowed": SLATE, "unanswered": OCHRE}
 
 
@@ -47,14 +38,12 @@ if "visits" not in page.feeds:
     not_subscribed("A queue", "Visits, service level and waits", "call events that name a queue")
     st.stop()
 
-settings = page.filters.settings
-chosen = st.query_params.get("formula", "")
-seconds = st.query_params.get("within", "")
+asked = service_level_of(query_of_page())
 with st.container(horizontal=True, vertical_alignment="bottom", key="service-level"):
     formula = st.selectbox(
         "Service level",
-        ["", *SERVICE_LEVEL_FORMULAS],
-        index=["", *SERVICE_LEVEL_FORMULAS].index(chosen) if chosen in SERVICE_LEVEL_FORMULAS else 0,
+        ["", *FORMULAS],
+        index=["", *FORMULAS].index(asked.get("service_level_formula", "")),
         format_func=lambda name: FORMULAS.get(name, "as set for each queue"),
         width=380,
         help="Many formulas go by this name, and the same visits give very different figures: the one in force stands under each number.",
@@ -62,10 +51,10 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="service-lev
     within = st.number_input(
         "T, seconds",
         min_value=0,
-        max_value=600,
+        max_value=LONGEST_T_S,
         step=5,
         width=150,
-        value=int(seconds) if seconds.isascii() and seconds.isdigit() and int(seconds) <= 600 else None,
+        value=asked.get("service_level_s"),
         placeholder="as set",
     )
 for name, value in (("formula", formula), ("within", "" if within is None else str(within))):
@@ -73,11 +62,8 @@ for name, value in (("formula", formula), ("within", "" if within is None else s
         st.query_params[name] = value
     else:
         st.query_params.pop(name, None)
-own = {name: value for name, value in (("service_level_formula", formula or None), ("service_level_s", within)) if value is not None}
-if own:
-    of_queues = {name: msgspec.structs.replace(queue, **own) for name, queue in settings.queues.items()}
-    settings = msgspec.structs.replace(settings, queues=of_queues, **own)
-filters = replace(page.filters, settings=settings)
+page = page.counted_by(query_of_page())
+filters, settings = page.filters, page.filters.settings
 
 total, before = page.one("queues_total", filters), page.usual("queues_total", filters)
 series = page.ask("queue_series", filters)

@@ -3,6 +3,7 @@
 import json
 import re
 from numbers import Integral
+from urllib.parse import parse_qs
 
 import polars as pl
 import pytest
@@ -19,21 +20,21 @@ VIEW = {"period": "28d", "compare": "previous"}
 class Opened:
     """A page, in which one thing after another can be clicked."""
 
-    def __init__(self, app, page):
-        self.app, self.page = app, page
+    def __init__(self, app, page, **query):
+        self.app, self.page, self.view = app, page, VIEW | query
         if page == "overview":
             app.run()
-        visit(app, page, **VIEW)
+        visit(app, page, **self.view)
         assert [error.message for error in app.exception] == []
         self.tree, self.states = app._tree, app._tree.get_widget_states()
-        self.tables, self.charts = list(app.dataframe), list(app.get("vega_lite_chart"))
+        self.tables, self.charts, self.links = list(app.dataframe), list(app.get("vega_lite_chart")), list(app.get("page_link"))
 
     def click(self, element, selection):
         """How many rows the list has that a click leads to; None where it leads to none."""
         assert element.proto.id, "nothing happens on a click"
         self.app._tree = self.tree
         self.app.query_params.clear()
-        self.app.query_params.update(VIEW)
+        self.app.query_params.update(self.view)
         self.app.switch_page(f"pages/{self.page}.py")
         states = WidgetStates(widgets=self.states.widgets)
         states.widgets.append(WidgetState(id=element.proto.id, string_value=json.dumps({"selection": selection})))
@@ -43,6 +44,31 @@ class Opened:
             return None
         said = next(text.value for text in self.app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
         return int(re.match(r"\*\*([\d,]+)", said)[1].replace(",", ""))
+
+
+OWN_T = """time_zone = "Europe/Rome"
+[reports.queues."Support"]
+service_level_s = 30"""
+
+
+def test_a_list_is_counted_by_the_t_that_the_reader_has_chosen(app_over):
+    stated = {}
+    for within in (10, 30):
+        opened = Opened(app_over("demo", OWN_T), "queues", within=str(within), formula="abandons_negative")
+        table = next(table for table in opened.tables if "Goal" in table.value.columns)
+        row = list(table.value["Queue"]).index("Support")
+        (tile,) = [link for link in opened.links if "figure=in_time" in link.proto.query_string]
+        query = parse_qs(tile.proto.query_string)
+        found = opened.click(table, {"rows": [], "columns": [], "cells": [[row, "Service level"]]})
+        stated[within] = (found, int(re.match(r"[\d,]+", tile.proto.label)[0].replace(",", "")))
+        assert (opened.app.query_params["within"], opened.app.query_params["formula"]) == (str(within), "abandons_negative")
+        assert found / table.value["Offered"].iloc[row] == pytest.approx(table.value["Service level"].iloc[row])
+        visit(opened.app, "calls", **query)
+        assert f"**{stated[within][1]:,} visits of queues**" in [text.value.split(" in ")[0] for text in opened.app.markdown]
+        assert any(button.label.startswith("Within") for button in opened.app.button)
+    # a T that is left out would make both lists alike
+    assert stated[10][0] < stated[30][0]
+    assert stated[10][1] < stated[30][1]
 
 
 @pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "outcomes", "quality"])

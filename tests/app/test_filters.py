@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.filters import COMPARISONS, PERIODS, Choice, days_of, filters_of, narrowing_of, period_words, says_anything, settings_rows
-from ingest.config import Reports
+from app.filters import (
+    COMPARISONS,
+    PERIODS,
+    Choice,
+    days_of,
+    filters_of,
+    narrowing_of,
+    period_words,
+    says_anything,
+    settings_asked,
+    settings_rows,
+)
+from ingest.config import QueueSettings, Reports
 
 TODAY = date(2026, 11, 24)  # a Tuesday
 texts = st.tuples() | st.lists(st.text(max_size=20), max_size=3, unique=True).map(tuple)
@@ -113,3 +124,15 @@ def test_the_period_is_told_with_its_days():
 def test_every_setting_of_reports_is_told():
     told = {key for key, _, _ in settings_rows(Reports())}
     assert told == set(Reports.__struct_fields__) - {"queues"}
+
+
+def test_a_url_puts_t_and_formula_in_the_place_of_every_queue_s_own():
+    own = Reports(queues={"Support": QueueSettings(service_level_s=30, short_abandon_s=3)})
+    asked = settings_asked(own, {"within": ["45"], "formula": ["abandons_ignored"]})
+    assert [(asked.of_queue(name).service_level_s, asked.of_queue(name).service_level_formula) for name in ("Support", "Sales")] == [
+        (45, "abandons_ignored"),
+        (45, "abandons_ignored"),
+    ]
+    assert asked.of_queue("Support").short_abandon_s == 3
+    for nonsense in ("", "-1", "601", "1e2", "٣", "9" * 5000):
+        assert settings_asked(own, {"within": [nonsense], "formula": ["no such formula"]}) == own
