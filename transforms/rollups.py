@@ -676,7 +676,7 @@ _FILL: Final[dict[str, str]] = {
             from numbered_contacts
             group by company, external_key, episode having misses > 0)""",
     "concurrency_by_minute": """
-        select minute_at, company, max(open_calls)::bigint as peak,
+        select minute_at, company, peak_of(open_calls)::bigint as peak,
             sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint
                 as busy_ms
         from (
@@ -694,7 +694,7 @@ _FILL: Final[dict[str, str]] = {
             where open_calls > 0)
         group by all""",
     "concurrency_by_quarter": """
-        select quarter_of(minute_at) as quarter_at, company, max(peak) as peak, min_by(minute_at, (-peak, minute_at)) as peak_at,
+        select quarter_of(minute_at) as quarter_at, company, peak_of(peak) as peak, min_by(minute_at, (-peak, minute_at)) as peak_at,
             sum(busy_ms) as busy_ms
         from todo_minutes group by all""",
     "offers_by_day": "from todo_offer_units",

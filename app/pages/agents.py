@@ -71,6 +71,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Average talk",
         duration(total["average_talk_ms"]),
         report="agents_total",
+        metric="average_talk",
         change=change(total["average_talk_ms"], before.get("average_talk_ms"), "duration"),
         link=("calls", {"list": "offers", "figure": "answered"}),
         link_text=f"of {count(total['answered'])} answered offers",

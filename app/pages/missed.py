@@ -93,7 +93,7 @@ with st.grid(5, min_column_width=165, gap="small"):
         "Waits longest",
         long_duration(max(open_callers["age_ms"].to_list(), default=None)),
         report="missed_callers",
-        metric="callback_priority",
+        metric="waits_since",
         note="since the first call in vain" if open_now else None,
     )
     page.tile(
@@ -118,7 +118,7 @@ with st.grid(5, min_column_width=165, gap="small"):
         "Median time to recovery",
         long_duration(now["median_recovery_ms"]),
         report="missed_summary",
-        metric="recovery_rate",
+        metric="time_to_recovery",
         note=f"{count(now['tries'])} of our tries reached nobody",
     )
 

@@ -44,6 +44,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Ended",
         count(all_ended),
         report="ended_by",
+        metric="has_ended",
         link=("calls", {"figure": "ended"}),
         link_text=f"{count(all_ended)} calls",
     )
@@ -70,7 +71,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Most calls at once",
         count(most[0]["peak"] if most else None),
         report="concurrency",
-        metric="erlangs",
+        metric="peak_of",
         link=during(most[0]) if most else None,
         link_text="the calls of that minute",
         note=page.instant(most[0]["peak_at"]) if most else "no call in this period",

@@ -80,7 +80,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Service level",
         percent(queues["service_level"]),
         report="queues_total",
-        metric="service_level",
+        metric="service_level_in_force",
         better="more",
         trend=page.ask("queue_series")["service_level"],
         change=change(queues["service_level"], queues_before.get("service_level"), "share"),

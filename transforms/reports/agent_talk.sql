@@ -1,7 +1,7 @@
 -- question: How long do agents talk?
 -- grain: agent, of answered offers
 -- key: agent
--- metrics: median_of, p90_of, p95_of
+-- metrics: percentiles_of, median_of, p90_of, p95_of
 -- result:
 --   agent VARCHAR The agent: <company>_<extension>
 --   name VARCHAR Name of the last offer

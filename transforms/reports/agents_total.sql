@@ -1,6 +1,6 @@
 -- question: How many offers are answered, and what becomes of the others?
 -- grain: one row; offers that began in the period
--- metrics: offer_result, agent_answer_rate
+-- metrics: offer_result, agent_answer_rate, average_talk, average_handling_time
 -- result:
 --   agents BIGINT [agents] Agents with offers
 --   offers BIGINT [offers] Inbound calls that rang at a user and are over

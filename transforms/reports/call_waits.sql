@@ -1,6 +1,6 @@
 -- question: How long do callers wait and talk: the usual case and the bad one?
 -- grain: one row; calls that started in the period and have ended
--- metrics: median_of, p90_of, p95_of, is_offered, is_abandoned, is_answered
+-- metrics: longest_wait, percentiles_of, median_of, p90_of, p95_of, is_offered, is_abandoned, is_answered
 -- result:
 --   wait_p50_ms DOUBLE [ms] Median wait of inbound calls
 --   wait_p90_ms DOUBLE [ms] 90th percentile
@@ -18,7 +18,7 @@ with ended as (
     where has_end),
 counted as (
     select percentiles_of(case when direction = 'inbound' then wait_ms end, [0.5, 0.9, 0.95]) as waited,
-        max(wait_ms) filter (direction = 'inbound') as longest_wait_ms,
+        longest_wait(case when direction = 'inbound' then wait_ms end) as longest_wait_ms,
         percentiles_of(case when is_abandoned(direction, abandoned, wait_ms, $short_ms) then wait_ms end, [0.5, 0.9]) as gave_up,
         percentiles_of(case when is_answered(direction, has_end, answered_at, answered_by_at) then talk_ms end, [0.5, 0.9, 0.95]) as talked
     from ended),

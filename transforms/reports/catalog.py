@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -555,6 +555,7 @@ def _stepped(seconds: float | None) -> bool:
 # Reading the .sql files
 
 _MACRO = re.compile(r"create or replace macro (?P<name>\w+)\((?P<arguments>[^)]*)\) as\s+(?P<body>.*?);", re.DOTALL)
+_SAID = re.compile(r"-- (?P<key>label|formula|grain|unit|source): (?P<text>.+)")
 _ID_TIME = re.compile(r"_(\d{9,10})\.")
 _COLUMN = re.compile(r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: \[(?P<unit>[^\]]*)\])? ?(?P<meaning>.*)")
 
@@ -591,15 +592,17 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _read_metrics() -> dict[str, Metric]:
+    """Macros with a head of their own: `-- key: text` lines right above. Raises ValueError for a head that says too little."""
     metrics: dict[str, Metric] = {}
     text = sql_text("metrics")
     for match in _MACRO.finditer(text):
-        above = text[: match.start()].rstrip("\n").rsplit("\n\n", 1)[-1].splitlines()
-        said = dict(line.removeprefix("-- ").split(": ", 1) for line in above if re.match(r"-- (label|formula|grain|unit|source): ", line))
-        if "label" in said:
-            name = match["name"]
-            sql = f"{name}({match['arguments']}) = {' '.join(match['body'].split())}"
-            metrics[name] = Metric(name, said["label"], said["formula"], said["grain"], said["unit"], said["source"], sql)
+        head = takewhile(lambda line: line.startswith("--"), reversed(text[: match.start()].splitlines()))
+        said = {found["key"]: found["text"] for line in head if (found := _SAID.fullmatch(line))}
+        name = match["name"]
+        if said and said.keys() != {"label", "formula", "grain", "unit", "source"}:
+            raise ValueError(f"metrics.sql: the head of {name} says {', '.join(sorted(said))} alone")
+        if said:
+            metrics[name] = Metric(name=name, sql=f"{name}({match['arguments']}) = {' '.join(match['body'].split())}", **said)
     return metrics
 
 

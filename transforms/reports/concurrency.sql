@@ -1,7 +1,7 @@
 -- question: How many calls are there at once, and when most?
 -- grain: company and local interval; time in calls is split over intervals by overlap
 -- key: company, interval_at
--- metrics: call_end, erlangs
+-- metrics: peak_of, erlangs
 -- result:
 --   company VARCHAR The company
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
@@ -15,7 +15,7 @@ with counted as (
     where $period_on_quarters and ($start is null or quarter_at >= $start) and ($stop is null or quarter_at < $stop)
       and ($companies is null or list_contains($companies::varchar[], company))
     union all
-    select company, quarter_of(minute_at), max(peak), min_by(minute_at, (-peak, minute_at)), sum(busy_ms)
+    select company, quarter_of(minute_at), peak_of(peak), min_by(minute_at, (-peak, minute_at)), sum(busy_ms)
     from concurrency_by_minute
     where not $period_on_quarters and ($start is null or minute_at >= $start) and ($stop is null or minute_at < $stop)
       and ($companies is null or list_contains($companies::varchar[], company))
@@ -26,7 +26,7 @@ clock as (
         $time_zone, $grain, $first_weekday)),
 elapsed as (select interval_at, count(*) * 900000 as elapsed_ms from clock group by 1),
 placed as (
-    select company, interval_at, max(peak) as peak, arg_max(peak_at, (peak, -epoch_us(peak_at))) as peak_at, sum(busy_ms) as busy_ms
+    select company, interval_at, peak_of(peak) as peak, arg_max(peak_at, (peak, -epoch_us(peak_at))) as peak_at, sum(busy_ms) as busy_ms
     from counted join clock using (quarter_at)
     group by 1, 2)
 select company, interval_at, peak, peak_at, busy_ms, erlangs(busy_ms, elapsed_ms) as erlangs

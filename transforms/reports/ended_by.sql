@@ -1,6 +1,7 @@
 -- question: Who hangs up?
 -- grain: ended_by, of calls that have ended
 -- key: ended_by
+-- metrics: has_ended
 -- result:
 --   ended_by VARCHAR Who ended the call; empty where the event does not say
 --   calls BIGINT [calls] Calls

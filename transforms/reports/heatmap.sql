@@ -1,7 +1,7 @@
 -- question: On which weekdays and at which hours do calls come?
 -- grain: local weekday and hour of started_at; hours without calls are there too
 -- key: weekday, hour
--- metrics: is_offered, is_answered
+-- metrics: calls_an_hour, is_offered, is_answered
 -- result:
 --   weekday BIGINT ISO weekday, 1 Monday
 --   hour BIGINT Hour of the local day
@@ -18,7 +18,7 @@ with counted as (
 select
     isodow(local_at) as weekday, hour(local_at) as hour, count(distinct interval_at) as hours,
     coalesce(sum(calls), 0) as calls, coalesce(sum(offered), 0) as offered, coalesce(sum(answered), 0) as answered,
-    share(coalesce(sum(calls), 0), hours) as calls_an_hour, share(coalesce(sum(offered), 0), hours) as offered_an_hour
+    calls_an_hour(coalesce(sum(calls), 0), hours) as calls_an_hour, calls_an_hour(coalesce(sum(offered), 0), hours) as offered_an_hour
 from (
     select quarter_at, interval_of(quarter_at, $time_zone, 'hour', 1) as interval_at, timezone($time_zone, quarter_at) as local_at
     from (select unnest(range(quarter_of(coalesce($start, (select min(quarter_at) from counted))), coalesce($stop, (select max(quarter_at) + interval 15 minutes from counted)), interval 15 minutes)) as quarter_at))

@@ -1,6 +1,7 @@
 -- Every formula of the reports, once. Executed into the warehouse at each publish, so a page, a file and an analyst's own
 -- SQL give one number. Each macro that is a metric carries its description: lines `key: text` right above it, which become
--- the macro's comment, docs/metrics.md and the page of definitions (transforms.reports.catalog reads them).
+-- the macro's comment, docs/metrics.md and the page of definitions (transforms.reports.catalog reads them). A macro without
+-- such lines of its own is no metric, whatever stands above its neighbour.
 --
 -- Figures of a site are of calls and belong to the local interval of started_at (others book them to the interval of the
 -- disconnect); figures of a queue are of visits and belong to entered_at; figures of an agent are of offers and belong to
@@ -120,6 +121,11 @@ create or replace macro is_in_progress(outcome) as outcome = 'in_progress';
 -- source: calls.outcome
 create or replace macro is_lost(outcome) as outcome = 'lost';
 
+-- label: Ended calls
+-- formula: an end has come: all but those in progress and the lost
+-- grain: call
+-- unit: calls
+-- source: calls.outcome
 create or replace macro has_ended(outcome) as not (is_in_progress(outcome) or is_lost(outcome));
 
 -- label: Outcome is not abandoned, the caller left
@@ -247,6 +253,7 @@ create or replace macro service_level_of_answered_only(answered_in_time, answere
 -- grain: visits of a queue
 -- unit: share
 -- source: queue_visits, setting service_level_formula
+create or replace macro service_level_in_force(numerator, denominator) as share(numerator, denominator);
 create or replace macro service_level_numerator(formula, answered_in_time, left_in_time) as
     case when formula = 'abandons_positive' then answered_in_time + left_in_time else answered_in_time end;
 create or replace macro service_level_denominator(formula, offered, answered, short_abandons, left_in_time) as
@@ -288,27 +295,87 @@ create or replace macro patience(left_in_step, still_waiting) as share(left_in_s
 
 -- label: Average talk time
 -- formula: sum of talk / answered; talk is without hold
--- grain: call
+-- grain: call, or offer to an agent
 -- unit: ms
--- source: calls.talk_ms
+-- source: calls.talk_ms, agent_offers.talk_ms
 create or replace macro average_talk(talk_ms, answered) as share(talk_ms, answered);
 
 -- label: Average handling time, without wrap-up
 -- formula: (talk + hold) / answered; work after the call is not in the phone system's events
 -- grain: call, or offer
 -- unit: ms
--- source: calls.talk_ms, calls.hold_ms
+-- source: calls.talk_ms, calls.hold_ms, agent_offers.talk_ms, agent_offers.hold_ms
 create or replace macro average_handling_time(talk_ms, hold_ms, answered) as share(talk_ms + hold_ms, answered);
 
--- label: Median, 90th and 95th percentile
--- formula: the value below which this share of all values lies, interpolated between neighbours; exact, never approximated
+-- label: Percentiles
+-- formula: the value below which a share of all values lies, interpolated between neighbours; exact, never approximated; several shares at once
 -- grain: as the values
 -- unit: as the values
 -- source: wait_ms, talk_ms
 create or replace macro percentiles_of(values_ms, shares) as quantile_cont(values_ms, shares);
+
+-- label: Median
+-- formula: the value below which half of all values lie, interpolated between neighbours; exact, never approximated
+-- grain: as the values
+-- unit: as the values
+-- source: wait_ms, talk_ms
 create or replace macro median_of(values_ms) as quantile_cont(values_ms, 0.5);
+
+-- label: 90th percentile
+-- formula: the value below which 90 % of all values lie, interpolated between neighbours; exact, never approximated
+-- grain: as the values
+-- unit: as the values
+-- source: wait_ms, talk_ms
 create or replace macro p90_of(values_ms) as quantile_cont(values_ms, 0.9);
+
+-- label: 95th percentile
+-- formula: the value below which 95 % of all values lie, interpolated between neighbours; exact, never approximated
+-- grain: as the values
+-- unit: as the values
+-- source: wait_ms, talk_ms
 create or replace macro p95_of(values_ms) as quantile_cont(values_ms, 0.95);
+
+-- label: Longest wait
+-- formula: the greatest wait; of calls until the first answer of any kind, of visits from the entry into the queue, else until the end
+-- grain: call, or visit of a queue
+-- unit: ms
+-- source: calls.wait_ms, queue_visits.wait_ms
+create or replace macro longest_wait(wait_ms) as max(wait_ms);
+
+-- label: Talk time
+-- formula: time talking of answered calls, without hold, of all their legs
+-- grain: call
+-- unit: ms
+-- source: calls.talk_ms
+create or replace macro talk_time(is_answered, talk_ms) as case when is_answered then talk_ms else 0 end;
+
+-- label: Hold time
+-- formula: time held of answered calls
+-- grain: call
+-- unit: ms
+-- source: calls.hold_ms
+create or replace macro hold_time(is_answered, hold_ms) as case when is_answered then hold_ms else 0 end;
+
+-- label: Holds
+-- formula: how often answered calls were held; two holds without talk between them are one
+-- grain: call
+-- unit: count
+-- source: calls.hold_count
+create or replace macro holds(is_answered, hold_count) as case when is_answered then hold_count else 0 end;
+
+-- label: Transfers
+-- formula: persons that talked in an answered call one after the other, less one; within one call id: a consultation call has its own
+-- grain: call
+-- unit: count
+-- source: calls.transfer_count
+create or replace macro transfers(is_answered, transfer_count) as case when is_answered then transfer_count else 0 end;
+
+-- label: Calls an hour
+-- formula: calls / hours of the period with this weekday and local hour; hours without calls count
+-- grain: local weekday and hour
+-- unit: calls
+-- source: calls_by_quarter
+create or replace macro calls_an_hour(calls, hours) as share(calls, hours);
 
 -- label: Agent answer rate
 -- formula: answered offers / offers
@@ -323,8 +390,26 @@ create or replace macro agent_answer_rate(answered, offers) as share(answered, o
 -- unit: share
 -- source: presence_intervals, setting business_hours
 create or replace macro occupancy(busy_ms, ready_ms) as share(busy_ms, ready_ms);
+
+-- label: On duty
+-- formula: time during which the phone is registered, ringing or talking, within the period ∩ business hours ∩ status available
+-- grain: agent
+-- unit: ms
+-- source: presence_intervals, setting business_hours
 create or replace macro is_phone_ready(status) as coalesce(status in ('registered', 'ringing', 'talking', 'rt'), false);
+
+-- label: Phone in a call
+-- formula: time on duty during which the phone is talking, ringing for another call too
+-- grain: agent
+-- unit: ms
+-- source: presence_intervals
 create or replace macro is_phone_busy(status) as coalesce(status in ('talking', 'rt'), false);
+
+-- label: Available
+-- formula: time with the status available or online
+-- grain: agent
+-- unit: ms
+-- source: presence_intervals
 create or replace macro is_available(status) as coalesce(status in ('available', 'online'), false);
 
 -- label: Missed callers recovered
@@ -333,6 +418,12 @@ create or replace macro is_available(status) as coalesce(status in ('available',
 -- unit: share
 -- source: missed_episodes, missed_calls, setting callback_days
 create or replace macro recovery_rate(recovered, episodes) as share(recovered, episodes);
+
+-- label: State of a missed caller
+-- formula: recovered: a person was reached within the callback window after the first missed call · late: after it · open: not reached, within it · expired: not reached, it is over
+-- grain: episode: one caller from a first missed call to the first contact that reached a person
+-- unit: state
+-- source: missed_episodes, builds.as_of, setting callback_days
 create or replace macro episode_state(first_miss_at, recovered_at, as_of, callback_days) as
     case
         when recovered_at <= first_miss_at + to_hours(24 * callback_days) then 'recovered'
@@ -340,6 +431,27 @@ create or replace macro episode_state(first_miss_at, recovered_at, as_of, callba
         when as_of <= first_miss_at + to_hours(24 * callback_days) then 'open'
         else 'expired'
     end;
+
+-- label: Time to recovery
+-- formula: from the first missed call of an episode to the contact that reached a person; of several episodes the median
+-- grain: episode that has been recovered
+-- unit: ms
+-- source: missed_episodes.first_miss_at, missed_episodes.recovered_at
+create or replace macro time_to_recovery(first_miss_at, recovered_at) as epoch_ms(recovered_at) - epoch_ms(first_miss_at);
+
+-- label: Waits since
+-- formula: from the first missed call of an episode to the contact that reached a person, without one until now (the build)
+-- grain: episode
+-- unit: ms
+-- source: missed_episodes.first_miss_at, missed_episodes.recovered_at, builds.as_of
+create or replace macro waits_since(first_miss_at, recovered_at, as_of) as time_to_recovery(first_miss_at, coalesce(recovered_at, as_of));
+
+-- label: Our tries
+-- formula: our outbound calls to the number, from the first missed call of the episode on, that reached nobody
+-- grain: episode
+-- unit: calls
+-- source: missed_episodes.tried_at
+create or replace macro tries(tried_at, first_miss_at) as len(list_filter(tried_at, lambda t: t >= first_miss_at));
 
 -- label: Priority of a missed caller
 -- formula: missed calls of the episode × hours since the first of them
@@ -374,6 +486,9 @@ create or replace macro network_effectiveness_ratio(answered, busy, no_answer, r
 -- grain: minute
 -- unit: calls
 -- source: concurrency_by_minute, calls.started_at, calls.ended_at
+create or replace macro peak_of(open_calls) as max(open_calls);
+
+-- Until when a call counts as open.
 create or replace macro call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) as
     coalesce(ended_at, started_at + to_milliseconds(ring_ms + talk_ms + hold_ms + other_ms));
 
@@ -455,6 +570,20 @@ create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, du
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Queue visits
 
+-- label: Offered visits
+-- formula: visits that are over: answered, left by the caller, gone on to another queue, or ended otherwise
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result
+create or replace macro is_visit_offered(result) as result <> 'open';
+
+-- label: Overflow
+-- formula: visits that went on to another queue before a person answered; there they are offered again
+-- grain: visit
+-- unit: visits
+-- source: queue_visits.result, queue_visits.next_queue
+create or replace macro is_visit_overflowed(result) as result = 'overflowed';
+
 -- label: Answered within T
 -- formula: answered visits with a wait of at most T
 -- grain: visit
@@ -486,13 +615,13 @@ create or replace macro is_visit_short(result, wait_ms, short_ms) as result = 'c
 -- The predicate behind a figure that opens a list of visits; null means every visit.
 create or replace macro is_visit_figure(figure, result, wait_ms, within_ms, short_ms) as
     case figure
-        when 'offered' then result <> 'open'
+        when 'offered' then is_visit_offered(result)
         when 'answered' then result = 'answered'
         when 'in_time' then is_visit_in_time(result, wait_ms, within_ms)
         when 'left_in_time' then is_visit_left_in_time(result, wait_ms, within_ms)
         when 'abandoned' then is_visit_abandoned(result, wait_ms, short_ms)
         when 'short_abandoned' then is_visit_short(result, wait_ms, short_ms)
-        when 'overflowed' then result = 'overflowed'
+        when 'overflowed' then is_visit_overflowed(result)
         when 'unanswered' then result = 'unanswered'
         when 'open' then result = 'open'
         when 'caller_left' then result = 'caller_left'

@@ -1,7 +1,7 @@
 -- question: Who called in vain and still waits for us?
 -- grain: episode: one caller from a first missed call to the first contact that reached a person; episodes with a miss in the period
 -- key: company, external_key, episode
--- metrics: is_missed, missed_reason, episode_state, callback_priority
+-- metrics: is_missed, missed_reason, episode_state, waits_since, tries, callback_priority
 -- result:
 --   company VARCHAR The company
 --   external_key VARCHAR The caller: last nine digits of the number
@@ -32,6 +32,6 @@ page as (
     limit $limit offset $offset)
 select p.company, p.external_key, p.episode, state, m.external_phone, m.caller_name, misses, tries, first_miss_at, last_miss_at,
     reason_of(m, $time_zone, $business_minutes, $holidays, $short_ms) as reason, m.last_queue, last_call_id,
-    epoch_ms(coalesce(recovered_at, as_of)) - epoch_ms(first_miss_at) as age_ms, priority, recovered_at, recovered_how, recovered_by, recovered_call_id
+    waits_since(first_miss_at, recovered_at, as_of) as age_ms, priority, recovered_at, recovered_how, recovered_by, recovered_call_id
 from page p join missed_calls m on m.started_at = p.last_miss_at and m.company = p.company and m.call_id = p.last_call_id
 order by state = 'open' desc, priority desc, p.company, p.external_key, p.episode

@@ -1,7 +1,7 @@
 -- question: Within what time are missed callers reached?
 -- grain: step of time from the first miss to the contact that reached a person
 -- key: place
--- metrics: is_missed
+-- metrics: time_to_recovery, is_missed
 -- result:
 --   place BIGINT Place in the order
 --   within VARCHAR The step
@@ -14,7 +14,7 @@ placed as (
     select case when ms is null then 7 when ms <= 900000 then 0 when ms <= 3600000 then 1 when ms <= 14400000 then 2 when ms <= 86400000 then 3
             when ms <= 259200000 then 4 when ms <= 604800000 then 5 else 6 end as place,
         count(*) as episodes, count(*) filter (recovered_how = 'they rang again') as they_rang, count(*) filter (recovered_how = 'we called') as we_called
-    from (select epoch_ms(recovered_at) - epoch_ms(first_miss_at) as ms, recovered_how from selected_episodes($every_episode, $start, $stop, $companies, $queues, $trunks, $reasons, $open_minutes, $business_minutes, $holidays, $time_zone, $short_ms, $include_short))
+    from (select time_to_recovery(first_miss_at, recovered_at) as ms, recovered_how from selected_episodes($every_episode, $start, $stop, $companies, $queues, $trunks, $reasons, $open_minutes, $business_minutes, $holidays, $time_zone, $short_ms, $include_short))
     group by 1)
 select place, within, coalesce(episodes, 0) as episodes, coalesce(they_rang, 0) as they_rang, coalesce(we_called, 0) as we_called
 from steps left join placed using (place)

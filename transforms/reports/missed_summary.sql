@@ -1,6 +1,6 @@
 -- question: How many missed callers are open, and how fast do we recover them?
 -- grain: one row; episodes with a miss in the period
--- metrics: recovery_rate, episode_state, is_missed
+-- metrics: episode_state, recovery_rate, time_to_recovery, tries, is_missed
 -- result:
 --   misses BIGINT [calls] Missed calls in the period that count
 --   withheld BIGINT [calls] Of these without a number to call back
@@ -25,7 +25,7 @@ counted as (
     select count(*) as episodes, count(*) filter (state = 'open') as open, count(*) filter (state = 'expired') as expired,
         count(*) filter (state = 'recovered') as recovered, count(*) filter (state = 'late') as late,
         min(first_miss_at) filter (state = 'open') as oldest_open_at,
-        median_of(epoch_ms(recovered_at) - epoch_ms(first_miss_at)) as median_recovery_ms, coalesce(sum(tries), 0) as tries
+        median_of(time_to_recovery(first_miss_at, recovered_at)) as median_recovery_ms, coalesce(sum(tries), 0) as tries
     from found)
 select called.misses, withheld, episodes, open, expired, recovered, late, recovery_rate(recovered, episodes) as recovery_rate, oldest_open_at,
     median_recovery_ms, tries

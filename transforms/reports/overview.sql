@@ -1,6 +1,6 @@
 -- question: Are we answering, and better or worse than usual?
 -- grain: one row; calls that started in the period
--- metrics: is_offered, is_answered, is_abandoned, is_short_abandon, is_missed, is_unanswered, is_picked_up, answer_rate, abandonment_rate, is_attempt, is_reached, average_wait, average_talk, average_handling_time, time_to_abandon, is_in_progress, is_lost
+-- metrics: is_offered, is_answered, is_abandoned, is_short_abandon, is_missed, is_unanswered, is_picked_up, answer_rate, abandonment_rate, is_attempt, is_reached, average_wait, average_talk, average_handling_time, time_to_abandon, talk_time, hold_time, holds, transfers, is_in_progress, is_lost
 -- result:
 --   calls BIGINT [calls] All calls
 --   inbound BIGINT [calls] Inbound calls

@@ -1,7 +1,7 @@
 -- question: At what time of the day is the target missed?
 -- grain: half hour of the local day, over all days of the period
 -- key: minute_of_day
--- metrics: is_visit_in_time, is_visit_abandoned, is_visit_short, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, service_level_numerator, average_speed_of_answer, time_to_abandon
+-- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, average_speed_of_answer, average_wait, time_to_abandon
 -- result:
 --   minute_of_day BIGINT [min] Start of the half hour, in minutes of the local day
 --   visits BIGINT [visits] All visits
@@ -42,7 +42,7 @@ select key as minute_of_day, visits, offered, answered, in_time, left_in_time, a
     service_level_abandons_ignored(in_time, offered, left_in_time) as sl_abandons_ignored,
     service_level_abandons_positive(in_time, offered, left_in_time) as sl_abandons_positive,
     service_level_of_answered_only(in_time, answered) as sl_of_answered_only,
-    share(numerator, denominator) as service_level,
+    service_level_in_force(numerator, denominator) as service_level,
     average_speed_of_answer(answered_wait_ms, answered) as asa_ms, average_wait(offered_wait_ms, offered) as average_wait_ms,
     time_to_abandon(abandoned_wait_ms, abandoned) as time_to_abandon_ms
 from total

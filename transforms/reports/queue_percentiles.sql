@@ -1,7 +1,7 @@
 -- question: How long is the usual wait in a queue, and the bad one?
 -- grain: queue, of visits that began in the period and are over
 -- key: queue_name
--- metrics: median_of, p90_of
+-- metrics: longest_wait, percentiles_of, median_of, p90_of
 -- result:
 --   queue_name VARCHAR The queue
 --   wait_p50_ms DOUBLE [ms] Median wait
@@ -17,7 +17,7 @@ with over as (
     from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
     where result <> 'open'),
 by_queue as (
-    select queue_name, percentiles_of(wait_ms, [0.5, 0.9]) as waited, max(wait_ms) as longest_wait_ms,
+    select queue_name, percentiles_of(wait_ms, [0.5, 0.9]) as waited, longest_wait(wait_ms) as longest_wait_ms,
         percentiles_of(case when result = 'answered' then wait_ms end, [0.5, 0.9]) as answered,
         median_of(case when result = 'caller_left' then wait_ms end) as left_p50_ms
     from over group by queue_name),

@@ -1,7 +1,7 @@
 -- question: When is the target missed?
 -- grain: local interval of the entry into the queue; intervals without visits are there too
 -- key: interval_at
--- metrics: is_visit_in_time, is_visit_abandoned, is_visit_short, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, service_level_numerator, average_speed_of_answer, time_to_abandon
+-- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, average_speed_of_answer, average_wait, time_to_abandon
 -- result:
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
 --   visits BIGINT [visits] All visits
@@ -44,7 +44,7 @@ select key as interval_at, visits, offered, answered, in_time, left_in_time, aba
     service_level_abandons_ignored(in_time, offered, left_in_time) as sl_abandons_ignored,
     service_level_abandons_positive(in_time, offered, left_in_time) as sl_abandons_positive,
     service_level_of_answered_only(in_time, answered) as sl_of_answered_only,
-    share(numerator, denominator) as service_level,
+    service_level_in_force(numerator, denominator) as service_level,
     average_speed_of_answer(answered_wait_ms, answered) as asa_ms, average_wait(offered_wait_ms, offered) as average_wait_ms,
     time_to_abandon(abandoned_wait_ms, abandoned) as time_to_abandon_ms
 from total

@@ -95,7 +95,7 @@ create or replace macro selected_episodes(every, start, stop, companies, queues,
     from near where counts_as_miss(true, least_wait_ms, short_ms, include_short)
     union all
     select company, external_key, episode, len(missed), missed[1].started_at, missed[-1].started_at, missed[-1].call_id,
-        len(list_filter(tried_at, lambda t: t >= missed[1].started_at)), recovered_at, recovered_how, recovered_call_id, recovered_by
+        tries(tried_at, missed[1].started_at), recovered_at, recovered_how, recovered_call_id, recovered_by
     from recounted where len(missed) > 0;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -117,10 +117,10 @@ create or replace macro call_units(start := null, stop := null, companies := nul
         is_short_call(has_end, answered_at, talk_ms)::bigint as short_calls,
         is_voicemail(flags)::bigint as voicemails,
         case when has_end then wait_ms else 0 end as wait_ms,
-        case when answered > 0 then talk_ms else 0 end as talk_ms,
-        case when answered > 0 then hold_ms else 0 end as hold_ms,
-        case when answered > 0 then hold_count else 0 end as holds,
-        case when answered > 0 then transfer_count else 0 end as transfers,
+        talk_time(answered > 0, talk_ms) as talk_ms,
+        hold_time(answered > 0, hold_ms) as hold_ms,
+        holds(answered > 0, hold_count) as holds,
+        transfers(answered > 0, transfer_count) as transfers,
         (not has_start)::bigint as without_start,
         (late_events > 0)::bigint as with_late_events,
         late_events,
@@ -303,9 +303,9 @@ create or replace macro queue_quarters(rolled, start, stop, companies, pbxs, dir
           and is_open(quarter_at, time_zone, open_minutes, holidays)
         union all by name
         select quarter_at, queue_name, visits,
-            case when result <> 'open' then visits end as offered, case when result = 'answered' then visits end as answered,
+            case when is_visit_offered(result) then visits end as offered, case when result = 'answered' then visits end as answered,
             case when is_visit_abandoned(result, waited_ms, 0) then visits end as caller_left,
-            case when result = 'overflowed' then visits end as overflowed, case when result = 'unanswered' then visits end as unanswered,
+            case when is_visit_overflowed(result) then visits end as overflowed, case when result = 'unanswered' then visits end as unanswered,
             case when result = 'open' then visits end as open, case when result = 'answered' then wait_ms end as answered_wait_ms,
             case when is_visit_abandoned(result, waited_ms, 0) then wait_ms end as left_wait_ms, case when result <> 'open' then wait_ms end as offered_wait_ms,
             case when is_visit_in_time(result, waited_ms, coalesce(t.within_ms, within_ms)) then visits end as in_time,

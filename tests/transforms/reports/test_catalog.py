@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from transforms import rollups
 from transforms.reports.catalog import METRICS, REPORTS, Filters, Report, ask, markdown, sql_text
 from transforms.tables import markdown as tables_markdown
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,57 @@ def test_each_described_metric_is_used_by_a_report() -> None:
     in_sql = " ".join([*(report.sql for report in REPORTS.values()), sql_text("selections"), sql_text("views"), sql_text("metrics")])
     for name in METRICS:
         assert name in used or len(re.findall(rf"\b{name}\(", in_sql)) > 1, name
+
+
+def test_no_macro_takes_over_the_description_of_its_neighbour() -> None:
+    """As many descriptions as metrics, each label once; a macro below another's description is none."""
+    assert sql_text("metrics").count("\n-- label: ") == len(METRICS)
+    assert len({metric.label for metric in METRICS.values()}) == len(METRICS)
+    assert {"service_level_numerator", "service_level_denominator", "call_end", "share"}.isdisjoint(METRICS)
+
+
+FITTING = {
+    ("Abandoned", "Abandonment rate"),
+    ("Answered", "Agent answer rate"),
+    ("Answered", "Answer rate"),
+    ("Average speed of answer", "Average speed of answer"),
+    ("Average talk", "Average talk time"),
+    ("Average wait", "Average wait"),
+    ("Called again in … days", "Repeat callers"),
+    ("Caller left, outcome differs", "Outcome is not abandoned, the caller left"),
+    ("Ended", "Ended calls"),
+    ("Ends that never came", "Lost"),
+    ("Hung up on hold", "Abandoned on hold"),
+    ("Lost", "Class of an offer"),
+    ("Median time to recovery", "Time to recovery"),
+    ("Most calls at once", "Peak of concurrent calls"),
+    ("Offered", "Offered visits"),
+    ("Offers", "Class of an offer"),
+    ("Open callers", "State of a missed caller"),
+    ("Open missed callers", "State of a missed caller"),
+    ("Picked up by no person", "Picked up by no person"),
+    ("Recovered", "Missed callers recovered"),
+    ("Service level", "Service level in force"),
+    ("Waits longest", "Waits since"),
+    ("90 % wait at most", "90th percentile"),
+}
+"""The title of a tile, and the label of the formula behind its `?`."""
+
+
+def tiles(page: Path) -> Iterator[tuple[str, str]]:
+    """Title and metric of each tile of a page that names one."""
+    for call in ast.walk(ast.parse(page.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "tile":
+            (title, *_), said = call.args, {keyword.arg: keyword.value for keyword in call.keywords}
+            words = title.values if isinstance(title, ast.JoinedStr) else [title]
+            text = "".join(str(word.value) if isinstance(word, ast.Constant) else "…" for word in words)
+            if isinstance(named := said.get("metric"), ast.Constant) and isinstance(named.value, str):
+                yield text, named.value
+
+
+def test_the_formula_behind_each_tile_is_the_tiles_own() -> None:
+    found = [tile for page in sorted((ROOT / "app" / "pages").glob("*.py")) for tile in tiles(page)]
+    assert {(title, METRICS[name].label) for title, name in found} == FITTING
 
 
 def test_an_analyst_may_leave_every_argument_out(nothing: duckdb.DuckDBPyConnection) -> None:
