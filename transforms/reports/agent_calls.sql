@@ -1,6 +1,6 @@
 -- question: Which calls did this person have, one after the other?
--- grain: part of a call with this person: a leg that was offered to them, or a call that they made
--- key: company, call_id, leg
+-- grain: part of a call with this person, open within the period: a leg that was offered to them, or a call that they made
+-- key: agent, company, call_id, leg
 -- result:
 --   agent VARCHAR The agent: <company>_<extension>
 --   company VARCHAR The company
@@ -14,30 +14,13 @@
 --   started_at TIMESTAMPTZ [UTC] When it began to ring
 --   answered_at TIMESTAMPTZ [UTC] When it was answered
 --   ended_at TIMESTAMPTZ [UTC] When it ended for them; null while open
---   ring_ms BIGINT [ms] Ring
---   talk_ms BIGINT [ms] Talk
---   hold_ms BIGINT [ms] Hold
+--   from_at TIMESTAMPTZ [UTC] started_at, or the start of the period
+--   until_at TIMESTAMPTZ [UTC] ended_at, or the end of the period; while open now (the build), of a lost call its last event
+--   ring_ms BIGINT [ms] Ring within the period
+--   talk_ms BIGINT [ms] Talk within the period
+--   hold_ms BIGINT [ms] Hold within the period
 --   answered BOOLEAN Whether it was answered here
-with mine as (
-    select agent_of(company, callee_extension, callee_user_id) as agent, company, call_id, leg, 'called' as role, queue_name, started_at, answered_at, ended_at,
-        ring_ms, talk_ms, hold_ms, answered
-    from call_legs
-    where ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)
-      and ($companies is null or list_contains($companies::varchar[], company))
-      and callee_user_id is not null and ($agents is null or list_contains($agents::varchar[], agent_of(company, callee_extension, callee_user_id)))),
-made as (
-    select agent_of(company, caller_extension, caller_user_id) as agent, company, call_id, -1 as leg, 'caller' as role, queue_name, started_at, answered_at, ended_at,
-        ring_ms, talk_ms, hold_ms, answered_at is not null as answered, direction, coalesce(callee_phone, destination) as other_phone, callee_name as other_name
-    from calls
-    where ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)
-      and ($companies is null or list_contains($companies::varchar[], company))
-      and caller_type = 'LOCAL' and coalesce(caller_extension, caller_user_id) is not null
-      and ($agents is null or list_contains($agents::varchar[], agent_of(company, caller_extension, caller_user_id))))
-select agent, company, call_id, leg, direction, role, other_phone, other_name, queue_name, started_at, answered_at, ended_at, ring_ms, talk_ms, hold_ms, answered
-from (
-    select mine.*, c.direction, c.caller_phone as other_phone, c.caller_name as other_name
-    from mine join (select company, call_id, direction, caller_phone, caller_name from calls
-                    where ($start is null or started_at >= $start::timestamptz - interval 7 days) and ($stop is null or started_at < $stop)) c using (company, call_id)
-    union all by name
-    from made)
+select agent, company, call_id, leg, direction, role, other_phone, other_name, queue_name, started_at, answered_at, ended_at, from_at, until_at,
+    ring_ms, talk_ms, hold_ms, answered
+from agent_parts($start, $stop, $companies, $agents)
 order by agent, started_at, company, call_id, leg

@@ -10,15 +10,6 @@
 --   duration_ms BIGINT [ms] From start to end
 --   message VARCHAR The status message
 --   goes_on BOOLEAN Whether it had not ended at the build
-with clock as (select max(as_of) as as_of from builds)
-select agent_of(company, extension, null) as agent, kind, status,
-    greatest(p.started_at, coalesce($start, p.started_at)) as started_at,
-    least(coalesce(p.ended_at, greatest(as_of, p.started_at)), coalesce($stop, coalesce(p.ended_at, greatest(as_of, p.started_at)))) as ended_at,
-    epoch_ms(least(coalesce(p.ended_at, greatest(as_of, p.started_at)), coalesce($stop, coalesce(p.ended_at, greatest(as_of, p.started_at)))))
-        - epoch_ms(greatest(p.started_at, coalesce($start, p.started_at))) as duration_ms,
-    message, p.ended_at is null as goes_on
-from presence_intervals p, clock
-where ($companies is null or list_contains($companies::varchar[], company))
-  and ($agents is null or list_contains($agents::varchar[], agent_of(company, extension, null)))
-  and ($start is null or coalesce(p.ended_at, greatest(as_of, p.started_at)) > $start) and ($stop is null or p.started_at < $stop)
-order by agent, kind, p.started_at
+select agent, kind, status, from_at as started_at, until_at as ended_at, epoch_ms(until_at) - epoch_ms(from_at) as duration_ms, message, goes_on
+from agent_presences($start, $stop, $companies, $agents)
+order by agent, kind, from_at

@@ -412,6 +412,27 @@ create or replace macro is_phone_busy(status) as coalesce(status in ('talking', 
 -- source: presence_intervals
 create or replace macro is_available(status) as coalesce(status in ('available', 'online'), false);
 
+-- label: Busy
+-- formula: time with the status busy or dnd (do not disturb)
+-- grain: agent
+-- unit: ms
+-- source: presence_intervals
+create or replace macro is_busy(status) as coalesce(status in ('busy', 'dnd'), false);
+
+-- label: Away
+-- formula: time with any status that is neither available nor busy; without a status nothing is known
+-- grain: agent
+-- unit: ms
+-- source: presence_intervals
+create or replace macro is_away(status) as coalesce(status <> '' and not is_available(status) and not is_busy(status), false);
+
+-- label: Time in calls
+-- formula: ring + talk + hold of the legs offered to a person and the calls made by them, within the period; of two at once each counts
+-- grain: agent
+-- unit: ms
+-- source: call_states, call_legs, calls
+create or replace macro time_in_calls(ring_ms, talk_ms, hold_ms) as ring_ms + talk_ms + hold_ms;
+
 -- label: Missed callers recovered
 -- formula: episodes in which a person was reached within the callback window / all episodes
 -- grain: episode: one caller from a first missed call to the first contact that reached a person

@@ -63,6 +63,70 @@ create or replace macro selected_offers(start := null, stop := null, companies :
     semi join calls_chosen(null, stop, companies, pbxs, directions, null, trunks, null, null, null, time_zone) c using (company, call_id)
     where not (pbxs is null and trunks is null and directions is null);
 
+-- What persons had a part in: legs offered to them and calls that they made, as far as these were open within the period, each with the time
+-- that it rang, was talked and was held within it, state by state. One counts for seven days: a mistaken end in 2099 must not be in every
+-- day. While a call is in progress it goes on until the build; a lost one was open until its last event. A call without states (basis
+-- vendor) is taken to ring, then to be talked, then held.
+create or replace macro agent_parts(start, stop, companies, agents) as table
+    with clock as (select max(as_of) as as_of from builds),
+    legs as (
+        select agent_of(company, callee_extension, callee_user_id) as agent, company, call_id, leg, 'called' as role, queue_name, started_at, answered_at,
+            ended_at, ring_ms, talk_ms, hold_ms, other_ms, answered
+        from call_legs
+        where (start is null or started_at > start::timestamptz - interval 7 days) and (stop is null or started_at < stop)
+          and (companies is null or list_contains(companies::varchar[], company)) and callee_user_id is not null
+          and (agents is null or list_contains(agents::varchar[], agent_of(company, callee_extension, callee_user_id)))),
+    mine as (
+        select legs.*, c.direction, c.caller_phone as other_phone, c.caller_name as other_name, c.outcome, 'call' as basis
+        from legs join (select company, call_id, direction, caller_phone, caller_name, outcome from calls
+                        where (start is null or started_at > start::timestamptz - interval 14 days) and (stop is null or started_at < stop)) c using (company, call_id)
+        union all by name
+        select agent_of(company, caller_extension, caller_user_id) as agent, company, call_id, -1 as leg, 'caller' as role, queue_name, started_at, answered_at,
+            ended_at, ring_ms, talk_ms, hold_ms, other_ms, answered_at is not null as answered, direction,
+            coalesce(callee_phone, destination) as other_phone, callee_name as other_name, outcome, basis
+        from calls
+        where (start is null or started_at > start::timestamptz - interval 7 days) and (stop is null or started_at < stop)
+          and (companies is null or list_contains(companies::varchar[], company))
+          and caller_type = 'LOCAL' and coalesce(caller_extension, caller_user_id) is not null
+          and (agents is null or list_contains(agents::varchar[], agent_of(company, caller_extension, caller_user_id)))),
+    open as (
+        select *, greatest(started_at, coalesce(start, started_at)) as from_at, least(over_at, coalesce(stop, over_at)) as until_at
+        from (
+            select *, least(started_at + interval 7 days, greatest(started_at,
+                case when is_in_progress(outcome) and ended_at is null then as_of else call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) end)) as over_at
+            from mine, clock)
+        where start is null or over_at > start or started_at >= start),
+    phases as (
+        select o.agent, o.company, o.call_id, o.leg, phase, greatest(s.started_at, o.from_at) as from_at, least(coalesce(s.ended_at, o.until_at), o.until_at) as until_at
+        from open o join (select company, call_id, phase, started_at, ended_at from call_states
+                          where (start is null or started_at > start::timestamptz - interval 7 days) and (stop is null or started_at < stop)) s
+          on s.company = o.company and s.call_id = o.call_id and s.started_at >= o.started_at and s.started_at < o.over_at
+        union all
+        select agent, company, call_id, leg, phase.name, greatest(began_at, from_at), least(began_at + to_milliseconds(phase.ms), until_at)
+        from (
+            select *, started_at + to_milliseconds(phase.after_ms) as began_at
+            from (select *, unnest([{'name': 'ringing', 'after_ms': 0, 'ms': ring_ms}, {'name': 'talking', 'after_ms': ring_ms, 'ms': talk_ms},
+                                    {'name': 'held', 'after_ms': ring_ms + talk_ms, 'ms': hold_ms}]) as phase
+                  from open where basis = 'vendor'))),
+    timed as (
+        select agent, company, call_id, leg, sum(ms) filter (phase = 'ringing') as ring_ms, sum(ms) filter (phase = 'talking') as talk_ms,
+            sum(ms) filter (phase = 'held') as hold_ms
+        from (select *, greatest(epoch_ms(until_at) - epoch_ms(from_at), 0) as ms from phases)
+        group by 1, 2, 3, 4)
+    select o.* exclude (ring_ms, talk_ms, hold_ms, other_ms, outcome, basis, as_of, over_at), coalesce(t.ring_ms, 0)::bigint as ring_ms,
+        coalesce(t.talk_ms, 0)::bigint as talk_ms, coalesce(t.hold_ms, 0)::bigint as hold_ms
+    from open o left join timed t using (agent, company, call_id, leg);
+
+-- Intervals of presence, clipped to the period; one that goes on until the build.
+create or replace macro agent_presences(start, stop, companies, agents) as table
+    select agent, company, extension, kind, status, message, goes_on, greatest(started_at, coalesce(start, started_at)) as from_at, least(over_at, coalesce(stop, over_at)) as until_at
+    from (
+        select agent_of(company, extension, null) as agent, *, ended_at is null as goes_on, coalesce(ended_at, greatest(as_of, started_at)) as over_at
+        from presence_intervals, (select max(as_of) as as_of from builds)
+        where (companies is null or list_contains(companies::varchar[], company))
+          and (agents is null or list_contains(agents::varchar[], agent_of(company, extension, null))))
+    where (start is null or over_at > start) and (stop is null or started_at < stop);
+
 -- Missed calls; a queue: the last one.
 create or replace macro selected_misses(start := null, stop := null, companies := null, queues := null, trunks := null,
         open_minutes := null, holidays := null, time_zone := 'UTC') as table

@@ -479,6 +479,56 @@ def test_agent_day_has_presence_clipped_to_the_day_and_both_kinds_of_calls() -> 
     ]  # fmt: skip
 
 
+def test_a_call_over_midnight_is_in_both_days_with_its_part_of_each() -> None:
+    """It rings at 23:50 for 5 min and is talked until 00:50, but held from 00:20 to 00:25. Midnight here is 09:00 of MONDAY."""
+    minutes = 60 * SECOND
+    talking = inbound(1, minute=-10).then("update", "TALKING", after=5 * minutes)
+    held = talking.then("update", "HOLD", after=25 * minutes).then("update", "TALKING", after=5 * minutes)
+    before = [presence("user", at(-600), status="dnd"), presence("user", at(-30), status="Online")]
+    con = of(
+        end(held, "TALKING", after=25 * minutes, by="CALLEE"),
+        outbound(2, minute=60, ring=minutes, talk=4 * minutes),
+        also=[*before, presence("user", at(30), status="lunch"), presence("user", at(90), status=None), presence("user", at(100), status="busy")],
+        as_of=at(120),
+    )
+    first, second = (Filters(start=at(begin), end=at(begin + 1440), agents=(f"{COMPANY}_201",)) for begin in (-1440, 0))
+    spans = ("leg", "started_at", "from_at", "until_at", "ring_ms", "talk_ms", "hold_ms")
+    assert table(con, "agent_calls", *spans, filters=first) == [(0, at(-10), at(-10), at(0), 5 * minutes, 5 * minutes, 0)]
+    assert table(con, "agent_calls", *spans, filters=second) == [
+        (0, at(-10), at(0), at(50), 0, 45 * minutes, 5 * minutes), (-1, at(60), at(60), at(65), minutes, 4 * minutes, 0),
+    ]  # fmt: skip
+    assert one(con, "agent_day_total", first) == {
+        "agent": f"{COMPANY}_201", "in_calls_ms": 10 * minutes, "talk_ms": 5 * minutes, "hold_ms": 0, "ring_ms": 5 * minutes,
+        "available_ms": 30 * minutes, "busy_ms": 570 * minutes, "away_ms": 0, "unknown_ms": 840 * minutes, "calls": 1,
+    }  # fmt: skip
+    # of the second day only the two hours until the build are over
+    assert one(con, "agent_day_total", second) == {
+        "agent": f"{COMPANY}_201", "in_calls_ms": 55 * minutes, "talk_ms": 49 * minutes, "hold_ms": 5 * minutes, "ring_ms": minutes,
+        "available_ms": 30 * minutes, "busy_ms": 20 * minutes, "away_ms": 60 * minutes, "unknown_ms": 10 * minutes, "calls": 2,
+    }  # fmt: skip
+
+
+def test_a_day_of_a_person_of_whom_nothing_is_known_is_unknown() -> None:
+    filters = Filters(start=MONDAY, end=at(60), agents=(f"{COMPANY}_299",))
+    row = one(of(answered(1)), "agent_day_total", filters)
+    assert some(row, "in_calls_ms", "available_ms", "away_ms", "unknown_ms", "calls") == {
+        "in_calls_ms": 0, "available_ms": 0, "away_ms": 0, "unknown_ms": 3_600_000, "calls": 0,
+    }  # fmt: skip
+
+
+def test_an_open_call_goes_on_in_the_day_and_a_lost_one_ends_with_its_last_event() -> None:
+    """Both are answered after 5 s; the first, two days ago, was never heard of again, the second is talked for an hour by the build."""
+    lost = inbound(1, minute=-2880, phone="+15550101").then("update", "TALKING", after=5 * SECOND)
+    talking = inbound(2, minute=-30, phone="+15550102").then("update", "TALKING", after=5 * SECOND)
+    con = of(lost, talking, as_of=at(30))
+    today = Filters(start=MONDAY, end=at(1440), agents=(f"{COMPANY}_201",))
+    assert table(con, "agent_calls", "call_id", "from_at", "until_at", "talk_ms", "ended_at", filters=today) == [
+        (f"{COMPANY}_1772442000.2", MONDAY, at(30), 1_800_000, None),
+    ]  # fmt: skip
+    whole = some(one(con, "agent_day_total", replace(today, start=None, end=None)), "talk_ms", "ring_ms", "unknown_ms", "calls")
+    assert whole == {"talk_ms": 3_595_000, "ring_ms": 10_000, "unknown_ms": None, "calls": 2}
+
+
 # --- missed callers --------------------------------------------------------------------------------------------------
 
 
