@@ -7,16 +7,17 @@ every night. Formats by the file's ending: .csv, .xlsx, .parquet.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 
 import click
+import msgspec
 
 from app.export import Context, Format, exported
-from app.filters import Choice, chips, filters_of, narrowing_of, period_words, settings_asked
+from app.filters import Choice, filters_of, narrowed
 from app.page import columns_of
+from app.said import asked
 from app.warehouse import Warehouse
 from ingest.config import load_config
 from ingest.errors import CallfactsError, UsageError
@@ -40,15 +41,14 @@ def save(report: str, out: Path, view: str, config: Path | None) -> None:
         with warehouse.cursor() as cursor:
             as_of = ask(cursor, "as_of", Filters(settings=settings.reports))["as_of"][0]
             choice = Choice.of_query(query)
-            reports = settings_asked(settings.reports, query)
-            filters = replace(filters_of(choice, settings=reports, as_of=as_of), **narrowing_of(query))
+            filters = narrowed(filters_of(choice, settings=settings.reports, as_of=as_of), query)
             rows = ask(cursor, report, filters)
+            names = {row["value"]: row["label"] for row in ask(cursor, "options", filters).to_dicts() if row["kind"] == "agent"}
     finally:
         warehouse.close()
     zone = filters.settings.time_zone
-    today = as_of.astimezone(filters.zone).date()
-    period = period_words(choice, today=today, first_weekday=filters.settings.first_weekday)
-    said = "; ".join([period, *chips(choice, lambda _, value: value)])
+    configured = msgspec.structs.replace(settings.reports, time_zone=zone)
+    said = "; ".join(asked(filters, (report,), choice=choice, configured=configured, as_of=as_of, names=names)) or "everything"
     meanings = {column.name: column.meaning for column in REPORTS[report].columns}
     data = exported(rows, columns_of(REPORTS[report]), Context(report, said, zone, as_of, meanings), file_format=file_format)
     aside = out.with_name(f".{out.name}.tmp")

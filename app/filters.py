@@ -44,15 +44,18 @@ _MOST_VALUES: Final = 200
 _QUARTER: Final = timedelta(minutes=15)
 
 # the name in the URL → the field
-_LISTS: Final[Mapping[str, str]] = {
+LISTS: Final[Mapping[str, str]] = {
     "company": "companies",
+    "pbx": "pbxs",
     "direction": "directions",
     "queue": "queues",
     "agent": "agents",
     "department": "departments",
     "trunk": "trunks",
 }
-COMMON: Final = frozenset({"period", "from", "to", "compare", "tz", "in_hours", *_LISTS})
+FIELDS: Final = frozenset({*LISTS.values(), "in_hours_only"})
+"""Of `Choice` and of `Filters`: what a page may heed or not. Every page heeds the period."""
+COMMON: Final = frozenset({"period", "from", "to", "compare", "tz", "in_hours", *LISTS})
 """Every name that a common filter has in a URL."""
 
 EVER: Final = "ever"
@@ -100,14 +103,16 @@ class Choice:
 
     Attributes:
         period: a key of PERIODS; `custom` is the local days from `first` to `last`, both included.
+        compare: None: what suits the period.
         time_zone: None: that of the settings.
     """
 
     period: str = DEFAULT_PERIOD
     first: date | None = None
     last: date | None = None
-    compare: Compare = "previous"
+    compare: Compare | None = None
     companies: tuple[str, ...] = ()
+    pbxs: tuple[str, ...] = ()
     directions: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
@@ -132,10 +137,10 @@ class Choice:
             period=period if period is not None and period in PERIODS and (period != "custom" or first) else DEFAULT_PERIOD,
             first=first,
             last=last,
-            compare=next((known for known in COMPARISONS if known == compare), "previous"),
+            compare=next((known for known in COMPARISONS if known == compare), None),
             time_zone=zone if zone in available_timezones() else None,
             in_hours_only=_only(query, "in_hours") == "1",
-            **{field: _many(query, name) for name, field in _LISTS.items()},
+            **{field: _many(query, name) for name, field in LISTS.items()},
         )
 
     def query(self) -> dict[str, list[str]]:
@@ -143,9 +148,9 @@ class Choice:
         said: dict[str, list[str]] = {"period": [self.period]}
         if self.period == "custom" and self.first and self.last:
             said |= {"from": [self.first.isoformat()], "to": [self.last.isoformat()]}
-        if self.compare != "previous":
+        if self.compare is not None:
             said["compare"] = [self.compare]
-        said |= {name: list(values) for name, field in _LISTS.items() if (values := getattr(self, field))}
+        said |= {name: list(values) for name, field in LISTS.items() if (values := getattr(self, field))}
         if self.time_zone:
             said["tz"] = [self.time_zone]
         if self.in_hours_only:
@@ -158,6 +163,10 @@ class Choice:
         return self != replace(
             Choice(), period=self.period, first=self.first, last=self.last, compare=self.compare, time_zone=self.time_zone
         )
+
+    def heeding(self, used: frozenset[str]) -> Self:
+        """The choice without the filters that are not used."""
+        return replace(self, **{field: getattr(Choice(), field) for field in FIELDS - used})
 
     @property
     def widened(self) -> Self:
@@ -188,6 +197,18 @@ def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         elif values and values[0]:
             found[field] = values[0]
     return found
+
+
+def narrowed(filters: Filters, query: Mapping[str, Sequence[str]]) -> Filters:
+    """The common filters and what a URL adds to them; a narrower period stays within theirs."""
+    added = narrowing_of(query)
+    if EVER in query:
+        filters = Filters(settings=filters.settings)
+    if "start" in added and filters.start is not None:
+        added["start"] = max(added["start"], filters.start)
+    if "end" in added and filters.end is not None:
+        added["end"] = min(added["end"], filters.end)
+    return replace(filters, settings=settings_asked(filters.settings, query), **added)
 
 
 def service_level_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -240,12 +261,21 @@ def days_of(choice: Choice, *, today: date, first_weekday: int) -> tuple[date, d
             return today - (int(days.removesuffix("d")) - 1) * day, today
 
 
+def comparison_of(choice: Choice, *, today: date, first_weekday: int) -> Compare:
+    """What the period is compared with: as the reader says, else up to a week with the usual, since no day is like the one before."""
+    if choice.compare is not None:
+        return choice.compare
+    days = days_of(choice, today=today, first_weekday=first_weekday)
+    return "usual" if days is not None and (days[1] - days[0]).days < 7 else "previous"
+
+
 def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters:
     """The choice as instants. The period ends at the as-of time at the latest, rounded up to a quarter hour: so a day that is not
     over is compared with the same hours of another."""
     zone_name = choice.time_zone or settings.time_zone
     zone = ZoneInfo(zone_name)
-    days = days_of(choice, today=as_of.astimezone(zone).date(), first_weekday=settings.first_weekday)
+    today = as_of.astimezone(zone).date()
+    days = days_of(choice, today=today, first_weekday=settings.first_weekday)
     start = end = None
     if days is not None:
         start, end = _midnight(days[0], zone), _midnight(days[1] + timedelta(days=1), zone)
@@ -256,8 +286,9 @@ def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters
         settings=msgspec.structs.replace(settings, time_zone=zone_name),
         start=start,
         end=end,
-        compare=choice.compare,
+        compare=comparison_of(choice, today=today, first_weekday=settings.first_weekday),
         companies=choice.companies,
+        pbxs=choice.pbxs,
         directions=choice.directions,
         queues=choice.queues,
         agents=choice.agents,
@@ -312,14 +343,17 @@ def period_words(choice: Choice, *, today: date, first_weekday: int) -> str:
     return f"{name}{first:%a %-d %b} – {last:%a %-d %b %Y}"
 
 
-def chips(choice: Choice, names: Callable[[str, str], str]) -> list[str]:
-    """The filters in force beside the period, in words. `names(kind, value)` gives an agent its name."""
+def chips(choice: Choice, names: Callable[[str, str], str]) -> list[tuple[str, str]]:
+    """The filters in force beside the period: (field, in words). `names(kind, value)` gives an agent its name."""
     said = [
-        f"{label}: {', '.join(short(names(label, value), limit=30) for value in values[:3])}{' …' if len(values) > 3 else ''}"
-        for label, field in _LISTS.items()
+        (
+            field,
+            f"{label}: {', '.join(short(names(label, value), limit=30) for value in values[:3])}{' …' if len(values) > 3 else ''}",
+        )
+        for label, field in LISTS.items()
         if (values := getattr(choice, field))
     ]
-    return [*said, *(["within business hours"] if choice.in_hours_only else [])]
+    return [*said, *([("in_hours_only", "within business hours")] if choice.in_hours_only else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +361,7 @@ class Options:
     """What can be chosen: (value, words) by field of `Choice`."""
 
     companies: tuple[tuple[str, str], ...] = ()
+    pbxs: tuple[tuple[str, str], ...] = ()
     queues: tuple[tuple[str, str], ...] = ()
     agents: tuple[tuple[str, str], ...] = ()
     departments: tuple[tuple[str, str], ...] = ()
@@ -355,9 +390,17 @@ def form(choice: Choice, *, options: Options, settings: Reports, today: date, us
         if "queues" in uses:
             chosen["queues"] = _multi("Queue", options.queues, choice.queues, width=160)
         with st.popover("More filters", width="content"):
+            suits = comparison_of(replace(choice, compare=None), today=today, first_weekday=settings.first_weekday)
+            comparisons: list[Compare | None] = [None, *COMPARISONS]
             compare = st.selectbox(
-                "Compare with", list(COMPARISONS), index=list(COMPARISONS).index(choice.compare), format_func=lambda key: COMPARISONS[key]
+                "Compare with",
+                comparisons,
+                index=comparisons.index(choice.compare),
+                format_func=lambda key: f"what suits: {COMPARISONS[suits]}" if key is None else COMPARISONS[key],
+                help="Up to seven days suit the same weekdays of the last four weeks, a longer period the one before it.",
             )
+            if "pbxs" in uses and (len(options.pbxs) > 1 or choice.pbxs):
+                chosen["pbxs"] = _multi("PBX", options.pbxs, choice.pbxs)
             if "agents" in uses:
                 chosen["agents"] = _multi("Agent", options.agents, choice.agents)
             if "departments" in uses and (options.departments or choice.departments):

@@ -6,22 +6,24 @@ values, charts) or through `plain`, which escapes what Markdown would read as ma
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import urlencode
 
+import msgspec
 import polars as pl
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
-from app.filters import EVER, SERVICE_LEVEL, Choice, chips, narrowing_of, period_words, service_level_of, settings_asked
+from app.filters import SERVICE_LEVEL, Choice, chips, narrowed, period_words, service_level_of, settings_asked
+from app.said import asked
 from app.warehouse import Version, Warehouse
-from ingest.config import Config
+from ingest.config import Config, Reports
 from ingest.errors import CallfactsError
-from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report, ResultColumn, ask, ask_usual
+from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report, ResultColumn, ask, ask_usual, known_windows
 from transforms.reports.payload import Payload, payload
 
 ROWS_ON_SCREEN: Final = 100
@@ -46,11 +48,13 @@ class Page:
 
     Attributes:
         version: of the warehouse, so that answers of an older one are not shown.
-        choice, filters: what the reader asks for, as the URL has it and as a report takes it.
+        choice: what the reader asks for, as the URL has it.
+        filters: what this page makes of it, as a report takes it: without what the page does not use.
         as_of: of the newest build.
         names: what people read for an agent's id.
         feeds: which of visits, presence and vendor the warehouse has anything of.
-        first_call_at: start of the first call there is: a period before it is no period to compare with.
+        uses: the filters that the page heeds; None: it has no use for any, nor for the period.
+        ever: whether the page is of all time and of everything, whatever the filters say.
         carried: what every link says beside the filters, for its list to count by the same settings.
     """
 
@@ -63,7 +67,8 @@ class Page:
     as_of: datetime
     names: Mapping[str, str]
     feeds: frozenset[str]
-    first_call_at: datetime | None = None
+    uses: frozenset[str] | None = None
+    ever: bool = False
     carried: Narrowing = field(default_factory=dict)
 
     @property
@@ -76,15 +81,27 @@ class Page:
         return self.filters.settings.time_zone
 
     @property
-    def said(self) -> str:
-        """The filters in force, in words."""
-        return "; ".join(self.chips)
+    def heeded(self) -> Choice:
+        """The choice as this page heeds it, which is what its links carry on."""
+        return self.choice if self.uses is None else self.choice.heeding(self.uses)
 
     @property
-    def chips(self) -> list[str]:
+    def chips(self) -> list[tuple[str, bool]]:
+        """The filters in force in words, the period first, each with whether it is used here."""
         today = self.as_of.astimezone(self.filters.zone).date()
         period = period_words(self.choice, today=today, first_weekday=self.filters.settings.first_weekday)
-        return [period, *chips(self.choice, lambda kind, value: self.names.get(value, value) if kind == "agent" else value)]
+        others = chips(self.choice, lambda kind, value: self.names.get(value, value) if kind == "agent" else value)
+        return [(period, not self.ever), *((text, not self.ever and field in (self.uses or ())) for field, text in others)]
+
+    def said(self, reports: Iterable[str], filters: Filters | None = None) -> str:
+        """What these reports were asked for, in words, for a file."""
+        parts = asked(filters or self.filters, reports, choice=self.heeded, configured=self.configured, as_of=self.as_of, names=self.names)
+        return "; ".join(parts) or "everything"
+
+    @property
+    def configured(self) -> Reports:
+        """The settings of the TOML, in the reader's time zone."""
+        return msgspec.structs.replace(self.config.reports, time_zone=self.time_zone)
 
     def counted_by(self, query: Mapping[str, Sequence[str]]) -> "Page":
         """This page under the settings that a URL puts in the place of the configured ones, carried on by every link."""
@@ -94,8 +111,13 @@ class Page:
 
     @property
     def compared(self) -> str:
-        """What a change is against, in two words."""
-        return {"usual": "vs usual", "previous": "vs before"}.get(self.choice.compare, "")
+        """What a change is against, in two words, or a few more where the warehouse knows only a part of it."""
+        if self.filters.compare == "previous":
+            return "vs before"
+        wanted, known = self.filters.compared_days(), len(self._known(self.filters))
+        if known == len(wanted):
+            return "vs usual"
+        return f"vs usual of {known} {'week' if wanted[0] == 7 else 'period'}{'' if known == 1 else 's'}"
 
     def instant(self, at: datetime | None) -> str:
         return instant(at, self.time_zone)
@@ -113,26 +135,21 @@ class Page:
         return self.ask(report, filters).row(0, named=True)
 
     def usual(self, report: str, filters: Filters | None = None) -> dict[str, Any]:
-        """The figures of `one` in what the period is compared with; empty where it is compared with nothing."""
-        asked = filters or self.filters
-        if not self._is_known(asked.windows()):
-            return {}
-        return _usual(self.warehouse, str(self.warehouse.path), self.version, report, asked, repr(asked)).row(0, named=True)
+        """The figures of `one` in what the period is compared with; empty where it is compared with nothing that is known."""
+        answer = self.usual_rows(report, filters)
+        return {} if answer is None else answer.row(0, named=True)
 
-    def usual_rows(self, report: str) -> pl.DataFrame | None:
+    def usual_rows(self, report: str, filters: Filters | None = None) -> pl.DataFrame | None:
         """The same of a report with several rows, by its key."""
-        if not self._is_known(self.filters.windows()):
-            return None
-        return _usual(self.warehouse, str(self.warehouse.path), self.version, report, self.filters, repr(self.filters))
+        of = filters or self.filters
+        return _usual(self.warehouse, str(self.warehouse.path), self.version, report, of, repr(of))
 
     def same_weekdays(self, report: str) -> list[pl.DataFrame]:
-        """The answers for the same weekdays of the last four weeks, whatever the comparison chosen."""
-        return [self.ask(report, window) for window in replace(self.filters, compare="usual").windows() if self._is_known([window])]
+        """The answers for the same weekdays of the last four weeks, or of those that are known, whatever the comparison chosen."""
+        return [self.ask(report, window) for window in self._known(replace(self.filters, compare="usual"))]
 
-    def _is_known(self, windows: Sequence[Filters]) -> bool:
-        """Whether calls were kept by the first day of each of these periods: what lies before the first call is no zero."""
-        first, day = self.first_call_at, timedelta(days=1)
-        return bool(windows) and first is not None and all(window.start is not None and window.start + day >= first for window in windows)
+    def _known(self, filters: Filters) -> tuple[Filters, ...]:
+        return _known(self.warehouse, str(self.warehouse.path), self.version, filters, repr(filters))
 
     def labels(self, frame: pl.DataFrame, column: str = "interval_at") -> list[str]:
         """The intervals of a series as words on the reader's wall clock, no two alike."""
@@ -146,21 +163,14 @@ class Page:
         return {"at": starts[place].isoformat(), "until": end.isoformat() if end is not None else None}
 
     def narrowed(self) -> Filters:
-        """The common filters and what the URL of this page adds to them; a narrower period stays within the page's."""
-        query = query_of_page()
-        added = narrowing_of(query)
-        filters = self.blank if EVER in query else self.filters
-        if "start" in added and filters.start is not None:
-            added["start"] = max(added["start"], filters.start)
-        if "end" in added and filters.end is not None:
-            added["end"] = min(added["end"], filters.end)
-        return replace(filters, settings=settings_asked(filters.settings, query), **added)
+        """The common filters and what the URL of this page adds to them."""
+        return narrowed(self.filters, query_of_page())
 
     # ---- link
 
     def query(self, narrowing: Narrowing) -> dict[str, list[str]]:
         """The common filters and this narrowing, as a URL's query; a narrowing of a common filter takes its place."""
-        said = self.choice.query()
+        said = self.heeded.query()
         for name, value in (*self.carried.items(), *narrowing.items()):
             if value is not None:
                 said[name] = [value] if isinstance(value, str) else list(value)
@@ -187,7 +197,7 @@ class Page:
         value: str,
         *,
         report: str,
-        metric: str | None = None,
+        metric: str | Sequence[str] | None = None,
         change: str | None = None,
         better: Literal["more", "less", "neither"] = "neither",
         trend: Iterable[float | None] = (),
@@ -195,17 +205,18 @@ class Page:
         link_text: str = "",
         more: Sequence[tuple[Link, str]] = (),
         note: str | None = None,
+        filters: Filters | None = None,
     ) -> None:
         """One figure: its value, the change against the comparison, its course over the period, its formula behind `?`, its calls.
 
-        `more`: further counts that belong to it, each with the link to its calls.
+        `more`: further counts that belong to it, each with the link to its calls. `filters`: what was asked, if not the page's.
         """
         key = f"{self.title}-{label}".replace(" ", "-").lower()
         course = [point for point in trend if point is not None and point == point]
         colours: dict[str, Literal["normal", "inverse", "off"]] = {"more": "normal", "less": "inverse", "neither": "off"}
         with st.container(key=f"tile-{key}", gap=None, height="stretch"):
             with st.container(key=f"ask-{key}"):
-                self.explain(report, metrics=None if metric is None else (metric,))
+                self.explain(report, metrics=(metric,) if isinstance(metric, str) else metric, filters=filters)
             st.metric(
                 label,
                 value,
@@ -223,18 +234,18 @@ class Page:
             if note:
                 st.caption(note)
 
-    def explain(self, report: str, *, metrics: Sequence[str] | None = None) -> None:
-        """The `?`: formula, grain, unit and source of each metric, and the SQL that was asked."""
-        asked = REPORTS[report]
+    def explain(self, report: str, *, metrics: Sequence[str] | None = None, filters: Filters | None = None) -> None:
+        """The `?`: formula, grain, unit and source of each metric, and the SQL that was shown."""
+        shown = REPORTS[report]
         with st.popover("?", type="tertiary", help="What this is and how it is counted"):
-            for name in asked.metrics if metrics is None else metrics:
+            for name in shown.metrics if metrics is None else metrics:
                 if name in METRICS:
                     _describe(METRICS[name])
-            st.markdown(f"**Question** {plain(asked.question)}  \n**One row is** {plain(asked.grain)}")
+            st.markdown(f"**Question** {plain(shown.question)}  \n**One row is** {plain(shown.grain)}")
             st.caption("The statement, and what this page's filters put into it. Its macros are in the warehouse: it runs as it stands.")
-            st.code(asked.sql, language="sql", height=min(TALLEST, 60 + 18 * asked.sql.count("\n")))
-            known = self.filters.parameters()
-            said = [f"${name} = {short(known[name], limit=120)}" for name in asked.parameters if known.get(name) is not None]
+            st.code(shown.sql, language="sql", height=min(TALLEST, 60 + 18 * shown.sql.count("\n")))
+            known = (filters or self.filters).parameters()
+            said = [f"${name} = {short(known[name], limit=120)}" for name in shown.parameters if known.get(name) is not None]
             st.code("\n".join(said) or "no parameters", language=None)
 
     def chart(self, drawn: Any, *, report: str, key: str, alt: str, chosen: str | None = None) -> dict[str, Any] | None:
@@ -262,12 +273,15 @@ class Page:
         rows: int | None = None,
         files: bool = True,
         reaches: Mapping[str, str] | None = None,
+        filters: Filters | None = None,
+        also: Sequence[str] = (),
     ) -> None:
         """A table with its files: `cells` are the columns on screen, by name of the report's column, in order.
 
         `frame` is what is shown, `whole` gives all rows for the files (else the frame itself), `rows` says how many those are.
         A click on a cell that leads somewhere goes there. Several reports: their columns stand side by side in the frame.
         `reaches`: a share and the column of its goal; what falls short is marked, in words and in colour.
+        `filters`: what was asked, if not the page's; `also`: what else was left out, in words: both stand in the files.
         """
         reports = (report,) if isinstance(report, str) else report
         declared = {column.name: column for asked in reports for column in REPORTS[asked].columns}
@@ -290,7 +304,16 @@ class Page:
             self._follow(event, shown, looks, drawn)
         if files:
             self._files(
-                reports[0], frame, drawn, declared, name=name, whole=whole, rows=frame.height if rows is None else rows, shown=shown.height
+                reports,
+                frame,
+                drawn,
+                declared,
+                name=name,
+                whole=whole,
+                rows=frame.height if rows is None else rows,
+                shown=shown.height,
+                filters=filters or self.filters,
+                also=also,
             )
 
     def made_table(self, frame: pl.DataFrame, cells: Mapping[str, Cell | str], *, name: str) -> None:
@@ -348,7 +371,7 @@ class Page:
 
     def _files(
         self,
-        report: str,
+        reports: Sequence[str],
         frame: pl.DataFrame,
         drawn: Sequence[Column],
         declared: Mapping[str, ResultColumn],
@@ -357,10 +380,13 @@ class Page:
         whole: Callable[[], pl.DataFrame] | None,
         rows: int,
         shown: int,
+        filters: Filters,
+        also: Sequence[str],
     ) -> None:
         """The line under a table: how many rows, all of them as files, the `?`."""
         meanings = {column.label: declared[column.name].meaning for column in drawn}
-        context = Context(f"{self.title}: {name}", self.said, self.time_zone, self.as_of, meanings)
+        said = "; ".join([self.said(reports, filters), *also])
+        context = Context(f"{self.title}: {name}", said, self.time_zone, self.as_of, meanings)
         formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
             st.caption(
@@ -380,7 +406,7 @@ class Page:
                     key=f"file-{name}-{file_format}",
                     help=f"All {count(rows)} rows, times in {plain(self.time_zone)}",
                 )
-            self.explain(report)
+            self.explain(reports[0], filters=filters)
 
     def payload(self, writer: str, seq: int) -> Payload | str:
         """A delivery's signed body from the landing zone, or why it is not to be had."""
@@ -410,12 +436,15 @@ def _answer(_warehouse: Warehouse, path: str, version: Version, report: str, _fi
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _usual(_warehouse: Warehouse, path: str, version: Version, report: str, _filters: Filters, spelled: str) -> pl.DataFrame:
+def _usual(_warehouse: Warehouse, path: str, version: Version, report: str, _filters: Filters, spelled: str) -> pl.DataFrame | None:
     with _warehouse.cursor() as cursor:
-        answer = ask_usual(cursor, report, _filters)
-    if answer is None:
-        raise ValueError(f"{report}: there is nothing to compare with")
-    return answer
+        return ask_usual(cursor, report, _filters)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _known(_warehouse: Warehouse, path: str, version: Version, _filters: Filters, spelled: str) -> tuple[Filters, ...]:
+    with _warehouse.cursor() as cursor:
+        return known_windows(cursor, _filters)
 
 
 def _file(whole: Callable[[], pl.DataFrame], columns: Sequence[Column], context: Context, file_format: Format) -> bytes:

@@ -17,14 +17,14 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.charts import age, count, plain
-from app.filters import COMMON, Choice, Options, filters_of, form, says_anything
+from app.filters import COMMON, EVER, FIELDS, Choice, Options, filters_of, form, says_anything
 from app.page import Page, query_of_page
 from app.warehouse import UnreadableWarehouse, Version, Warehouse
 from ingest.config import Config, load_config
 from ingest.errors import ConfigError, WarehouseMissing
 from transforms.reports.catalog import Filters
 
-ALL_FILTERS: Final = frozenset({"companies", "directions", "queues", "agents", "departments", "trunks", "in_hours_only"})
+ALL_FILTERS: Final = FIELDS
 AT_HOME: Final = "callfacts-at-home"
 """The session's mark that the list of pages of `streamlit_app.py` is in force."""
 WATCH_SECONDS: Final = 3
@@ -32,11 +32,13 @@ OLD_AFTER: Final = timedelta(minutes=60)
 _REMEMBERED: Final = "callfacts-choice"
 
 
-def open_page(title: str, question: str, *, uses: frozenset[str] | None = ALL_FILTERS, needs_calls: bool = True) -> Page:
+def open_page(
+    title: str, question: str, *, uses: frozenset[str] | None = ALL_FILTERS, needs_calls: bool = True, ever: bool = False
+) -> Page:
     """The page's head, and what it needs to go on; where there is nothing to show, the reason, and the page ends here.
 
     `uses`: the filters that the page heeds; None: none at all, not even the period. `needs_calls`: whether it has nothing to
-    say about a period without calls.
+    say about a period without calls. `ever`: whether it is of all time and of everything, whatever the filters say.
     """
     _at_home()
     st.html(Path(__file__).with_name("theme.css"))
@@ -46,7 +48,7 @@ def open_page(title: str, question: str, *, uses: frozenset[str] | None = ALL_FI
         version = warehouse.version
         if version is None:
             raise WarehouseMissing(str(warehouse.path))
-        page = _page(title, config, warehouse, version)
+        page = _page(title, config, warehouse, version, uses=uses, ever=ever)
         _head(page, question)
         if uses is not None:
             _filter_bar(page, uses)
@@ -113,24 +115,24 @@ def _config() -> Config:
         st.stop()
 
 
-def _page(title: str, config: Config, warehouse: Warehouse, version: Version) -> Page:
+def _page(title: str, config: Config, warehouse: Warehouse, version: Version, *, uses: frozenset[str] | None, ever: bool) -> Page:
     """The page with its filters: of the URL where that says any, else what the session remembers."""
     query = query_of_page()
     remembered: Choice | None = st.session_state.get(_REMEMBERED)
     choice = Choice.of_query(query) if remembered is None or says_anything(query) else remembered
     _remember(choice)
-    draft = Page(title, config, warehouse, version, choice, Filters(settings=config.reports), datetime.now(UTC), {}, frozenset())
+    blank = Filters(settings=config.reports)
+    draft = Page(title, config, warehouse, version, choice, blank, datetime.now(UTC), {}, frozenset(), uses, ever)
     told = draft.ask("as_of").to_dicts()
     if not told or told[0]["as_of"] is None:
         return draft
-    filters = filters_of(choice, settings=config.reports, as_of=told[0]["as_of"])
+    filters = filters_of(draft.heeded, settings=config.reports, as_of=told[0]["as_of"])
     agents = draft.ask("options").filter(kind="agent")
     return replace(
         draft,
         filters=filters,
         as_of=told[0]["as_of"],
         names=dict(zip(agents["value"], agents["label"], strict=True)),
-        first_call_at=told[0]["first_call_at"],
         feeds=frozenset(feed for feed in ("visits", "presence", "vendor") if told[0][f"has_{feed}"]),
     )
 
@@ -149,10 +151,12 @@ def _filter_bar(page: Page, uses: frozenset[str]) -> None:
     applied = form(page.choice, options=_options(page), settings=page.config.reports, today=today, uses=uses)
     if applied is not None and applied != page.choice:
         _remember(applied)
+        # who applies a filter to a list of all time means the filter
+        st.query_params.pop(EVER, None)
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="chips", gap="xsmall"):
-        for chip in page.chips:
-            st.markdown(f":gray-badge[{plain(chip)}]", width="content")
+        for text, used in page.chips:
+            st.markdown(f":gray-badge[{plain(text)}]" if used else f":gray[~~{plain(text)}~~ not used here]", width="content")
         if page.choice.narrowed and st.button("✕ clear filters", type="tertiary", key="clear-filters"):
             _remember(page.choice.widened)
             st.rerun()
@@ -175,6 +179,7 @@ def _options(page: Page) -> Options:
 
     return Options(
         companies=listed("company"),
+        pbxs=listed("pbx"),
         queues=listed("queue"),
         agents=listed("agent"),
         departments=listed("department"),

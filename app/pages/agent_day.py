@@ -40,6 +40,7 @@ if (agent, day) != (asked, wanted) or "day" not in st.query_params:
 
 span = span_of(day, zone=page.filters.zone, as_of=page.as_of)
 filters = replace(page.blank, start=span[0], end=span[1], agents=(agent,))
+page = replace(page, filters=filters)
 presence, calls = page.ask("agent_presence", filters), page.ask("agent_calls", filters)
 times = totals_of_day(presence, calls, span)
 with st.grid(min_column_width=150, gap="small"):

@@ -18,6 +18,7 @@ if not company or not call_id:
     st.stop()
 
 asked = replace(page.blank, call=(company, call_id))
+page = replace(page, filters=asked)
 found = page.ask("call", asked)
 if not found.height:
     nothing("There is no such call in this warehouse. It may be of another company, or older than what is kept.")

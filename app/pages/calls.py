@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from app.charts import count, duration, plain, short, words
-from app.filters import EVER, NARROWINGS, SERVICE_LEVEL
+from app.filters import EVER, FIELDS, NARROWINGS, SERVICE_LEVEL
 from app.page import ROWS_ON_SCREEN, Cell, Link
+from app.said import heeded
 from app.shell import nothing, open_page
 
 ORDERS = {
@@ -159,8 +160,15 @@ def to_call(row: Mapping[str, Any]) -> Link:
     return "call", {"of": row["company"], "call": row["call_id"]}
 
 
-page = open_page("Calls", "Which calls are these, and what happened in them?", needs_calls=False)
 listing = LISTS.get(st.query_params.get("list", ""), LISTS["calls"])
+narrowed = {field for name, field in NARROWINGS.items() if name in st.query_params}
+page = open_page(
+    "Calls",
+    "Which calls are these, and what happened in them?",
+    uses=heeded((listing.rows, listing.total)) & FIELDS - narrowed,
+    needs_calls=False,
+    ever=EVER in st.query_params,
+)
 filters = page.narrowed()
 if filters.order not in ORDERS:
     filters = replace(filters, order="started_at")
@@ -218,5 +226,6 @@ page.table(
     {name: Cell(label, to_call) for name, label in listing.headings.items()},
     name=f"list of {listing.noun}",
     whole=lambda: page.every(listing.rows, filters),
+    filters=filters,
     rows=rows,
 )

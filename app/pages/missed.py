@@ -74,6 +74,7 @@ if with_short != (st.query_params.get("short") == "1"):
     else:
         st.query_params.pop("short", None)
 filters = replace(page.filters, include_short=with_short)
+page = replace(page, filters=filters)
 # who waits, waits whatever the period: the window for calling back is what ends it
 open_ones = replace(filters, start=None, end=None, states=("open",))
 open_now = page.one("missed_summary", open_ones)["open"]
@@ -87,6 +88,7 @@ with st.grid(5, min_column_width=165, gap="small"):
         count(open_now),
         report="missed_summary",
         metric="episode_state",
+        filters=open_ones,
         note=f"now, of all who called in vain in the last {days} days: whatever the period",
     )
     page.tile(
@@ -94,6 +96,7 @@ with st.grid(5, min_column_width=165, gap="small"):
         long_duration(max(open_callers["age_ms"].to_list(), default=None)),
         report="missed_callers",
         metric="waits_since",
+        filters=open_ones,
         note="since the first call in vain" if open_now else None,
     )
     page.tile(
@@ -164,25 +167,28 @@ with waiting:
         "Sorted by priority: calls in vain × hours since the first. Click a number for all its calls, the last call for its journey."
     )
     if open_callers.height:
-        page.table("missed_callers", open_callers, COLUMNS, name="callers to call back")
+        page.table("missed_callers", open_callers, COLUMNS, name="callers to call back", filters=open_ones)
     else:
         nothing("Nobody waits for us. Everyone who called in vain has been reached, or the window for it is over.")
 with closed:
     st.caption("Of those who called in vain in the period.")
-    reached = page.ask("missed_callers", replace(filters, states=("recovered", "late")))
+    of_reached = replace(filters, states=("recovered", "late"))
+    reached = page.ask("missed_callers", of_reached)
     if reached.height:
-        page.table("missed_callers", reached, CLOSED, name="callers reached")
+        page.table("missed_callers", reached, CLOSED, name="callers reached", filters=of_reached)
     else:
         nothing("Nobody has been reached again yet.")
 with expired:
-    gone = page.ask("missed_callers", replace(filters, states=("expired",)))
+    of_gone = replace(filters, states=("expired",))
+    gone = page.ask("missed_callers", of_gone)
     st.caption(f"Of the period: not reached within {days} days of the first call in vain.")
     if gone.height:
-        page.table("missed_callers", gone, COLUMNS, name="callers given up")
+        page.table("missed_callers", gone, COLUMNS, name="callers given up", filters=of_gone)
     else:
         nothing("Nobody.")
 with withheld:
-    misses = page.ask("missed_calls", filters).filter(pl.col("external_key").is_null())
+    of_withheld = replace(filters, figure="withheld")
+    misses = page.ask("missed_calls", of_withheld)
     st.caption("Of the period. Withheld or too short numbers cannot be called back, nor told apart.")
     if misses.height:
         page.table(
@@ -198,6 +204,7 @@ with withheld:
                 "users_rung": "Phones rung",
             },
             name="calls without a number",
+            filters=of_withheld,
         )
     else:
         nothing("Every missed call had a number.")

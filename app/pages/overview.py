@@ -31,6 +31,10 @@ def to_part(row: Mapping[str, Any]) -> Link:
     return "calls", {"part": f"{row['dimension']}:{row['value']}"}
 
 
+def of_the_last(weeks: int) -> str:
+    return {0: "of earlier weeks, of which none is known yet", 1: "of the last week"}.get(weeks, f"of the last {weeks} weeks")
+
+
 page = open_page("Overview", "Are we answering, better or worse than usual?")
 now, before = page.one("overview"), page.usual("overview")
 waits, waits_before = page.one("call_waits"), page.usual("call_waits")
@@ -145,8 +149,9 @@ if picked:
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("Now and usual", note="All calls, against the median and the range of the same weekdays of the last four weeks.")
-    usual = beside_usual(course, page.same_weekdays("call_volume"), value="calls").with_columns(label=pl.Series(page.labels(course)))
+    weeks = page.same_weekdays("call_volume")
+    heading("Now and usual", note=f"All calls, against the median and the range of the same weekdays {of_the_last(len(weeks))}.")
+    usual = beside_usual(course, weeks, value="calls").with_columns(label=pl.Series(page.labels(course)))
     page.chart(
         line_in_band(usual, x="label", now="now", usual="usual", low="low", high="high", now_title="this period", usual_title="usual"),
         report="call_volume",

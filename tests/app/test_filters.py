@@ -32,8 +32,9 @@ def choices(draw):
         period=period,
         first=days[0],
         last=days[1],
-        compare=draw(st.sampled_from(list(COMPARISONS))),
+        compare=draw(st.none() | st.sampled_from(list(COMPARISONS))),
         companies=draw(texts),
+        pbxs=draw(texts),
         directions=draw(texts),
         queues=draw(texts),
         agents=draw(texts),
@@ -136,3 +137,24 @@ def test_a_url_puts_t_and_formula_in_the_place_of_every_queue_s_own():
     assert asked.of_queue("Support").short_abandon_s == 3
     for nonsense in ("", "-1", "601", "1e2", "٣", "9" * 5000):
         assert settings_asked(own, {"within": [nonsense], "formula": ["no such formula"]}) == own
+
+
+@pytest.mark.parametrize(
+    ("query", "compared"),
+    [
+        ({"period": ["today"]}, "usual"),
+        ({"period": ["7d"]}, "usual"),
+        ({"period": ["last_week"]}, "usual"),
+        ({"from": ["2026-11-01"], "to": ["2026-11-07"]}, "usual"),
+        ({"from": ["2026-11-01"], "to": ["2026-11-08"]}, "previous"),
+        ({"period": ["28d"]}, "previous"),
+        ({"period": ["all"]}, "previous"),
+        ({"period": ["7d"], "compare": ["previous"]}, "previous"),
+        ({"period": ["28d"], "compare": ["usual"]}, "usual"),
+        ({"period": ["7d"], "compare": ["none"]}, "none"),
+        ({"period": ["7d"], "compare": ["nonsense"]}, "usual"),
+    ],
+)
+def test_a_week_is_compared_with_the_usual_one_unless_the_reader_says_otherwise(query, compared):
+    filters = filters_of(Choice.of_query(query), settings=Reports(), as_of=datetime(2026, 11, 24, 6, tzinfo=UTC))
+    assert filters.compare == compared

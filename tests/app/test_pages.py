@@ -1,11 +1,15 @@
 """Each page over each kind of warehouse: it opens without an error, says what it should, and the list equals the figure."""
 
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
-from tests.app.conftest import NAMES, PAGES, visit, words_of
+from app import page as page_module
+from app.export import Context
+from tests.app.conftest import NAMES, PAGES, add_rows, facts_of, merged, visit, words_of
+from tests.warehouses import UNTIL, empty_warehouse
 
 NEVER_EMPTY = {"definitions", "quality", "call", "agent_day", "calls"}
 
@@ -263,3 +267,119 @@ def test_what_had_a_week_more_to_be_recovered_is_not_compared(app_over):
         "Median time to recovery": False,
         "Missed calls": True,
     }
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """What stands in the files of the tables drawn last, as the filter: table → words."""
+    said = {}
+
+    def written(title, filters, *rest):
+        said[title.partition(": ")[2]] = filters
+        return Context(title, filters, *rest)
+
+    monkeypatch.setattr(page_module, "Context", written)
+    return said
+
+
+WEEK = "Last 7 days: Sat 14 Nov – Fri 20 Nov 2026"
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "table", "said"),
+    [
+        (
+            "agent_day",
+            {"who": "it_w100001_201", "day": "2026-11-19", "direction": "outbound"},
+            "presence",
+            "Thu 19 Nov 2026; agent: {agent}",
+        ),
+        ("calls", {"direction": "inbound", "in_hours": "1"}, "list of calls", f"{WEEK}; direction: inbound; within business hours"),
+        ("calls", {"figure": "ended", "part": "hour:34"}, "list of calls", f"{WEEK}; figure: ended; hour: Tue 10:00"),
+        ("calls", {"ever": "1", "queue": "Sales", "text": "+"}, "list of calls", "All time; search: +"),
+        ("calls", {"queue": "Sales", "in_queue": "Support"}, "list of calls", f"{WEEK}; queue: Support"),
+        (
+            "calls",
+            {"at": "2026-11-19T09:00:00+00:00", "until": "2026-11-19T10:00:00+00:00"},
+            "list of calls",
+            "Thu 19 Nov 2026, 10:00:00 – Thu 19 Nov 2026, 11:00:00",
+        ),
+        (
+            "calls",
+            {"list": "visits", "within": "10", "formula": "abandons_ignored"},
+            "list of visits of queues",
+            f"{WEEK}; T: 10 s for every queue",
+        ),
+        (
+            "calls",
+            {"list": "missed", "direction": "outbound", "reason": "nobody_rang"},
+            "list of missed calls",
+            f"{WEEK}; reason: nobody rang",
+        ),
+        ("missed", {"direction": "outbound", "short": "1"}, "callers to call back", "All time; state: open; also callers who left at once"),
+        ("missed", {"queue": "Sales"}, "callers reached", f"{WEEK}; queue: Sales; state: recovered, late"),
+        ("queues", {"within": "10"}, "queues", f"{WEEK}; T: 10 s for every queue"),
+        (
+            "queues",
+            {"formula": "of_answered_only", "company": "it_w100001"},
+            "queues",
+            f"{WEEK}; company: it_w100001; service level: answered in time / answered",
+        ),
+        ("quality", {"direction": "outbound"}, "builds", "everything"),
+    ],
+)
+def test_a_file_says_what_was_asked_and_nothing_else(app_over, files, page, query, table, said):
+    app = visit(app_over("demo").run(), page, **query)
+    assert errors_of(app) == []
+    people = [box.format_func("it_w100001_201") for box in app.selectbox if box.label == "Person"]
+    assert files[table] == said.format(agent=people[0] if people else "")
+
+
+def test_a_filter_that_a_page_does_not_use_is_shown_as_such_and_changes_nothing(app_over):
+    app = app_over("demo").run()
+    for page, label in (("missed", "Missed calls"), ("quality", "Events")):
+        figures = {}
+        for query in ({}, {"direction": "outbound", "agent": "nobody_1"}):
+            visit(app, page, period="28d", **query)
+            assert errors_of(app) == []
+            figures[len(query)] = tile(app, label).value
+        assert figures[0] == figures[2]
+        said = words_of(app).replace("\\", "")
+        assert "~~direction: outbound~~ not used here" in said
+        assert "The filters leave nothing" not in said
+        # what the page does not use its links do not carry: the list would be another
+        links = [link.proto.query_string for link in app.get("page_link") if "figure=" in link.proto.query_string]
+        assert links
+        assert not any("direction" in link or "agent" in link for link in links)
+        assert app.query_params["direction"] == "outbound"
+
+
+def test_a_list_of_all_time_says_that_it_uses_no_filter(app_over):
+    said = words_of(visit(app_over("demo").run(), "calls", queue="Sales", ever="1")).replace("\\", "")
+    assert "~~queue: Sales~~ not used here" in said
+    assert re.search("~~Last 7 days: [^~]*~~ not used here", said)
+
+
+def test_the_weeks_that_are_known_are_the_usual_and_their_number_is_told(app_over, warehouses, tmp_path):
+    days = [(0, 1), (0, 2), (0, 3), (7, 1), (7, 2), (14, 1)]
+    facts = merged(*(facts_of("Anna", UNTIL - timedelta(days=day, hours=hour)) for day, hour in days))
+    warehouses["three weeks"] = add_rows(empty_warehouse(tmp_path / "warehouse.duckdb"), **facts | {"people": facts["people"][:1]})
+    app = visit(app_over("three weeks").run(), "overview", period="today")
+    assert tile(app, "Calls").delta == "+100 %"
+    assert tile(app, "Calls").proto.delta_description == "vs usual of 2 weeks"
+    assert "of the last 2 weeks" in words_of(app)
+    visit(app, "overview", period="today", compare="previous")
+    assert tile(app, "Calls").proto.delta_description == "vs before"
+
+
+def test_a_pbx_can_be_chosen_and_stands_in_the_url(app_over):
+    app = app_over("adversarial")
+    app.query_params["period"] = "all"
+    app.run()
+    assert int(tile(app, "Calls").value) == len(NAMES)
+    next(box for box in app.multiselect if box.label == "PBX").set_value([NAMES["formula"]])
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert errors_of(app) == []
+    assert tile(app, "Calls").value == "1"
+    assert app.query_params["pbx"] == NAMES["formula"]
+    assert [link.proto.query_string for link in app.get("page_link") if "pbx=" not in link.proto.query_string] == []

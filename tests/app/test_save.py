@@ -29,7 +29,22 @@ def test_a_link_s_query_is_saved_as_the_page_shows_it(configured):
     assert 0 < len(rows_of(missed)) < len(rows_of(everything))
     first = rows_of(missed)[0]
     assert (first["direction"], first["company"], first["time zone"]) == ("inbound", "it_w100001", "Europe/Rome")
-    assert first["filter"].startswith("Last 28 days")
+    assert first["filter"] == "Last 28 days: Sat 24 Oct – Fri 20 Nov 2026; company: it_w100001; figure: missed"
+
+
+@pytest.mark.parametrize(
+    ("report", "view", "said"),
+    [
+        ("missed_callers", "period=all&direction=outbound&state=open&short=1", "All time; state: open; also callers who left at once"),
+        ("queues", "period=all&within=10&figure=abandoned", "All time; T: 10 s for every queue"),
+        ("calls", "queue=Sales&ever=1&text=%2B", "All time; search: +"),
+        ("quality_builds", "queue=Sales", "everything"),
+    ],
+)
+def test_a_file_says_what_was_asked_and_nothing_else(configured, report, view, said):
+    out = configured / "rows.csv"
+    assert main([report, "--out", str(out), "--view", view]) == 0
+    assert rows_of(out)[0]["filter"] == said
 
 
 def test_the_ending_says_the_format(configured):
