@@ -203,6 +203,11 @@ def unpivoted(frame: pl.DataFrame, *, index: Sequence[str], names: Sequence[str]
     return rows if labels is None else rows.with_columns(pl.col("series").replace_strict(labels, default=pl.col("series")))
 
 
+def with_rest(frame: pl.DataFrame, *, whole: str, parts: Sequence[str], name: str) -> pl.DataFrame:
+    """A column `name` beside the parts: what of the whole is in none of them."""
+    return frame.with_columns((pl.col(whole) - pl.sum_horizontal(parts)).alias(name))
+
+
 def until_last(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The rows of a histogram up to the last that counts anything."""
     counted = frame.select(pl.sum_horizontal(names).alias("n")).with_row_index().filter(pl.col("n") > 0)["index"].to_list()

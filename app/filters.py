@@ -232,6 +232,20 @@ def settings_asked(settings: Reports, query: Mapping[str, Sequence[str]]) -> Rep
     return msgspec.structs.replace(settings, queues=of_queues, **asked)
 
 
+def formula_in_force(settings: Reports, queues: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """By which formula of service level these queues are counted: (in words, with T and S where all agree; the metrics' names)."""
+    own = [settings.of_queue(name) for name in queues] or [settings.of_queue(None)]
+    formulas = [formula for formula in FORMULAS if formula in {queue.service_level_formula for queue in own}]
+    metrics = tuple("service_level" if formula == "default" else f"service_level_{formula}" for formula in formulas)
+    thresholds = {(queue.service_level_s, queue.short_abandon_s) for queue in own}
+    if len(formulas) > 1:
+        return f"{len(formulas)} formulas, each queue by its own", metrics
+    if len(thresholds) > 1:
+        return f"{FORMULAS[formulas[0]]}; T and S by queue", metrics
+    ((within, short_s),) = thresholds
+    return f"{FORMULAS[formulas[0]]}; T {within:g} s, S {short_s:g} s", metrics
+
+
 def days_of(choice: Choice, *, today: date, first_weekday: int) -> tuple[date, date] | None:
     """The local days of the period, both included; None: all time."""
     week = today - timedelta(days=(today.isoweekday() - first_weekday) % 7)

@@ -18,7 +18,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
-from app.filters import SERVICE_LEVEL, Choice, chips, narrowed, period_words, service_level_of, settings_asked
+from app.filters import SERVICE_LEVEL, Choice, chips, formula_in_force, narrowed, period_words, service_level_of, settings_asked
 from app.said import asked
 from app.warehouse import Version, Warehouse
 from ingest.config import Config, Reports
@@ -150,6 +150,13 @@ class Page:
 
     def _known(self, filters: Filters) -> tuple[Filters, ...]:
         return _known(self.warehouse, str(self.warehouse.path), self.version, filters, repr(filters))
+
+    @property
+    def formula(self) -> tuple[str, tuple[str, ...]]:
+        """The formula of service level in force for the queues in view: in words, and what the `?` explains."""
+        queues = self.filters.queues or self.ask("options", self.blank).filter(kind="queue")["value"].to_list()
+        said, metrics = formula_in_force(self.filters.settings, queues)
+        return said, ("service_level_in_force", *metrics)
 
     def labels(self, frame: pl.DataFrame, column: str = "interval_at") -> list[str]:
         """The intervals of a series as words on the reader's wall clock, no two alike."""

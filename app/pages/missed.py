@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted
+from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
@@ -233,21 +233,24 @@ with left:
     else:
         nothing("No call was missed.")
 with right:
-    heading("Within what time we reach them", note="Who rang again, and whom we called.")
+    heading(
+        "Within what time we reach them",
+        note="Of those who called in vain in the period: who rang again, whom we called, and whom nobody has reached.",
+    )
     recovery = page.ask("missed_recovery", filters)
     if recovery.height:
         page.chart(
             stacked_rows(
                 unpivoted(
-                    recovery,
+                    with_rest(recovery, whole="episodes", parts=["we_called", "they_rang"], name="not_reached"),
                     index=["within"],
-                    names=["we_called", "they_rang"],
-                    labels={"we_called": "we called", "they_rang": "they rang again"},
+                    names=["we_called", "they_rang", "not_reached"],
+                    labels={"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"},
                 ),
                 label="within",
                 value="value",
                 series="series",
-                colours={"we called": BLUE, "they rang again": TEAL},
+                colours={"we called": BLUE, "they rang again": TEAL, "not reached": OCHRE},
                 x_title="callers",
             ),
             report="missed_recovery",

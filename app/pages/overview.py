@@ -37,11 +37,12 @@ def of_the_last(weeks: int) -> str:
 
 page = open_page("Overview", "Are we answering, better or worse than usual?")
 now, before = page.one("overview"), page.usual("overview")
-waits, waits_before = page.one("call_waits"), page.usual("call_waits")
 course = page.ask("call_volume")
-queues, queues_before = page.one("queues_total"), page.usual("queues_total")
+queues, queues_before, queue_course = page.one("queues_total"), page.usual("queues_total"), page.ask("queue_series")
 # who waits, waits whatever the period: as on Missed callers
 missed = page.one("missed_summary", replace(page.filters, start=None, end=None))
+
+formula, explained = page.formula
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
@@ -50,9 +51,10 @@ with st.grid(4, min_column_width=165, gap="small"):
         report="overview",
         trend=course["calls"],
         change=change(now["calls"], before.get("calls"), "count"),
-        link=("calls", {"figure": "inbound"}),
-        link_text=f"{count(now['inbound'])} in",
+        link=("calls", {}),
+        link_text=f"all {count(now['calls'])}",
         more=[
+            (("calls", {"figure": "inbound"}), f"{count(now['inbound'])} in"),
             (("calls", {"figure": "outbound"}), f"{count(now['outbound'])} out"),
             (("calls", {"figure": "internal"}), f"{count(now['internal'])} internal"),
         ],
@@ -84,41 +86,43 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Service level",
         percent(queues["service_level"]),
         report="queues_total",
-        metric="service_level_in_force",
+        metric=explained,
         better="more",
-        trend=page.ask("queue_series")["service_level"],
+        trend=queue_course["service_level"],
         change=change(queues["service_level"], queues_before.get("service_level"), "share"),
         link=("calls", {"list": "visits", "figure": "offered"}),
         link_text=f"of {count(queues['offered'])} visits of queues",
         more=[(("queues", {}), "each queue")],
+        note=formula,
     )
     page.tile(
-        "Average wait",
-        duration(now["average_wait_ms"]),
+        "Average speed of answer",
+        duration(queues["asa_ms"]),
+        report="queues_total",
+        metric="average_speed_of_answer",
+        better="less",
+        trend=queue_course["asa_ms"],
+        change=change(queues["asa_ms"], queues_before.get("asa_ms"), "duration"),
+        link=("calls", {"list": "visits", "figure": "answered"}),
+        link_text=f"of {count(queues['answered'])} answered visits",
+        note="from the entry into a queue: announcements before it are not waiting",
+    )
+    page.tile(
+        "Reached",
+        percent(now["reach_rate"]),
         report="overview",
-        metric="average_wait",
-        better="less",
-        trend=course["average_wait_ms"],
-        change=change(now["average_wait_ms"], before.get("average_wait_ms"), "duration"),
-        link=("calls", {"figure": "offered", "order": "wait_ms"}),
-        link_text=f"of {count(now['offered'])} offered calls",
-    )
-    page.tile(
-        "90 % wait at most",
-        duration(waits["wait_p90_ms"]),
-        report="call_waits",
-        metric="p90_of",
-        better="less",
-        change=change(waits["wait_p90_ms"], waits_before.get("wait_p90_ms"), "duration"),
-        link=None if waits["longest_call_id"] is None else ("call", {"of": waits["longest_company"], "call": waits["longest_call_id"]}),
-        link_text=f"the longest: {duration(waits['longest_wait_ms'])}",
+        metric="is_reached",
+        better="more",
+        change=change(now["reach_rate"], before.get("reach_rate"), "share"),
+        link=("calls", {"figure": "reached"}),
+        link_text=f"{count(now['reached'])} of {count(now['attempts'])} calls out",
     )
     page.tile(
         "Average talk",
         duration(now["average_talk_ms"]),
         report="overview",
         metric="average_talk",
-        trend=course["talk_ms"],
+        trend=course["average_talk_ms"],
         change=change(now["average_talk_ms"], before.get("average_talk_ms"), "duration"),
         link=("calls", {"figure": "talked", "order": "talk_ms"}),
         link_text=f"{duration(now['talk_ms'])} in {count(now['talked'])} calls",

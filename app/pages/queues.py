@@ -64,6 +64,7 @@ for name, value in (("formula", formula), ("within", "" if within is None else s
         st.query_params.pop(name, None)
 page = page.counted_by(query_of_page())
 filters, settings = page.filters, page.filters.settings
+said, explained = page.formula
 
 total, before = page.one("queues_total", filters), page.usual("queues_total", filters)
 series = page.ask("queue_series", filters)
@@ -76,13 +77,13 @@ with st.grid(4, min_column_width=165, gap="small"):
         "Service level",
         percent(total["service_level"]),
         report="queues_total",
-        metric="service_level_in_force",
+        metric=explained,
         better="more",
         change=change(total["service_level"], before.get("service_level"), "share"),
         trend=series["service_level"],
         link=("calls", {"list": "visits", "figure": "in_time"}),
         link_text=f"{count(total['in_time'])} answered in time",
-        note=FORMULAS[formula] if formula else "by each queue's own formula, T and S",
+        note=said,
     )
     page.tile(
         "Offered",

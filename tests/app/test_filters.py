@@ -12,6 +12,7 @@ from app.filters import (
     Choice,
     days_of,
     filters_of,
+    formula_in_force,
     narrowing_of,
     period_words,
     says_anything,
@@ -158,3 +159,17 @@ def test_a_url_puts_t_and_formula_in_the_place_of_every_queue_s_own():
 def test_a_week_is_compared_with_the_usual_one_unless_the_reader_says_otherwise(query, compared):
     filters = filters_of(Choice.of_query(query), settings=Reports(), as_of=datetime(2026, 11, 24, 6, tzinfo=UTC))
     assert filters.compare == compared
+
+
+def test_the_formula_in_force_is_told_with_t_and_s_where_all_queues_agree():
+    settings = Reports(
+        queues={"Support": QueueSettings(service_level_s=30), "Sales": QueueSettings(service_level_formula="abandons_negative")}
+    )
+    default, negative = "answered in time / (offered − short abandons)", "answered in time / offered"
+    assert [formula_in_force(settings, queues) for queues in ([], ["Support"], ["Sales"], ["Support", "Other"], ["Support", "Sales"])] == [
+        (f"{default}; T 20 s, S 5 s", ("service_level",)),
+        (f"{default}; T 30 s, S 5 s", ("service_level",)),
+        (f"{negative}; T 20 s, S 5 s", ("service_level_abandons_negative",)),
+        (f"{default}; T and S by queue", ("service_level",)),
+        ("2 formulas, each queue by its own", ("service_level", "service_level_abandons_negative")),
+    ]

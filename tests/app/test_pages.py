@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl
 
+import polars as pl
 import pytest
 
 from app import page as page_module
@@ -383,3 +384,36 @@ def test_a_pbx_can_be_chosen_and_stands_in_the_url(app_over):
     assert tile(app, "Calls").value == "1"
     assert app.query_params["pbx"] == NAMES["formula"]
     assert [link.proto.query_string for link in app.get("page_link") if "pbx=" not in link.proto.query_string] == []
+
+
+def test_the_overview_says_by_which_formula_it_counts_and_agrees_with_the_queues(app_over):
+    app = visit(app_over("demo", 'service_level_formula = "abandons_ignored"\nservice_level_s = 25').run(), "overview", period="28d")
+    said = words_of(app).replace("\\", "")
+    assert "answered in time / (offered − abandoned in time); T 25 s, S 5 s" in said
+    assert "Service level, abandons ignored" in said
+    seen = [tile(app, label).value for label in ("Service level", "Average speed of answer")]
+    assert seen == [tile(visit(app, "queues", period="28d"), label).value for label in ("Service level", "Average speed of answer")]
+
+
+def test_the_course_of_the_average_talk_is_of_averages(app_over):
+    app = visit(app_over("demo").run(), "overview", period="28d")
+    minutes, seconds = re.fullmatch(r"(\d+)m (\d+)s", tile(app, "Average talk").value).groups()
+    whole = (int(minutes) * 60 + int(seconds)) * 1000
+    course = list(tile(app, "Average talk").proto.chart_data)
+    assert min(course) < whole < max(course) < 3 * whole
+
+
+def test_the_number_of_all_calls_leads_to_all_calls(app_over):
+    app = visit(app_over("demo").run(), "overview", period="28d")
+    link = next(link for link in app.get("page_link") if link.proto.label == f"all {tile(app, 'Calls').value}")
+    visit(app, "calls", **dict(parse_qsl(link.proto.query_string)))
+    assert counted(next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))) == counted(link.proto.label)
+
+
+def test_who_was_not_reached_has_a_bar_of_their_own(app_over):
+    app = visit(app_over("demo").run(), "missed", period="28d")
+    charts = [pl.read_ipc_stream(chart.proto.datasets[0].data.data) for chart in app.get("vega_lite_chart") if chart.proto.datasets]
+    (rows,) = [rows for rows in charts if "not reached" in rows.get_column("series", default=pl.Series([""])).to_list()]
+    callers = int(next(filter(None, (re.search(r"in the period, by ([\d,]+) callers", text.value) for text in app.caption)))[1])
+    assert rows["value"].sum() == callers
+    assert rows.filter(pl.col("series") == "not reached", pl.col("value") > 0)["label"].to_list() == ["not yet"]

@@ -1,7 +1,7 @@
 -- question: When do calls come, and how do they go?
 -- grain: local interval of started_at; intervals without calls are there too
 -- key: interval_at
--- metrics: is_offered, is_answered, is_abandoned, is_short_abandon, is_unanswered, answer_rate
+-- metrics: is_offered, is_answered, is_abandoned, is_short_abandon, is_unanswered, answer_rate, average_talk
 -- result:
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
 --   calls BIGINT [calls] All calls
@@ -16,7 +16,9 @@
 --   answer_rate DOUBLE [share] answered / (offered − short)
 --   abandonment_rate DOUBLE [share] abandoned / (offered − short)
 --   average_wait_ms DOUBLE [ms] Average wait of offered calls
---   talk_ms BIGINT [ms] Talk of answered calls
+--   talked BIGINT [calls] Answered calls of all directions
+--   talk_ms BIGINT [ms] Their talk time
+--   average_talk_ms DOUBLE [ms] talk / talked
 with counted as (
     select quarter_at,
         sum(calls) as calls,
@@ -28,6 +30,7 @@ with counted as (
         sum(unanswered) as unanswered,
         sum(left_waiting) as left_waiting,
         sum(wait_ms) filter (direction = 'inbound') as offered_wait_ms,
+        sum(answered) as talked,
         sum(talk_ms) as talk_ms
     from counted_calls($calls_rolled, $start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
     group by all),
@@ -48,7 +51,8 @@ select
     coalesce(sum(short_abandoned), 0) as short_abandoned, coalesce(sum(unanswered), 0) as unanswered,
     answer_rate(coalesce(sum(answered), 0), sum(offered), coalesce(sum(short_abandoned), 0)) as answer_rate,
     abandonment_rate(coalesce(sum(left_waiting), 0) - coalesce(sum(short_abandoned), 0), sum(offered), coalesce(sum(short_abandoned), 0)) as abandonment_rate,
-    average_wait(sum(offered_wait_ms), sum(offered)) as average_wait_ms, coalesce(sum(talk_ms), 0) as talk_ms
+    average_wait(sum(offered_wait_ms), sum(offered)) as average_wait_ms,
+    coalesce(sum(talked), 0) as talked, coalesce(sum(talk_ms), 0) as talk_ms, average_talk(sum(talk_ms), sum(talked)) as average_talk_ms
 from placed
 group by interval_at
 order by interval_at

@@ -184,6 +184,21 @@ def test_call_over_midnight_belongs_to_the_day_it_started_on() -> None:
     ]  # fmt: skip
 
 
+def test_average_talk_of_each_day_is_of_its_talked_calls_in_both_directions() -> None:
+    con = of(
+        answered(1, talk=60 * SECOND),
+        outbound(2, minute=5, phone="+15550102", talk=120 * SECOND),
+        left(3, minute=9, wait=30 * SECOND, phone="+15550103"),  # nobody talked: in no average
+        left(4, minute=60 * 24, wait=30 * SECOND, phone="+15550104"),
+        as_of=at(60 * 48),
+    )
+    days = replace(ALL, grain="day", start=MONDAY, end=at(60 * 38))
+    assert table(con, "call_volume", "calls", "talked", "talk_ms", "average_talk_ms", filters=days) == [
+        (3, 2, 180_000, 90_000.0),
+        (1, 0, 0, None),
+    ]
+
+
 def test_day_of_23_hours_has_23_hours() -> None:
     con = of(moved(1, day(2026, 3, 29, 0, 59)), moved(2, day(2026, 3, 29, 1, 0)), as_of=day(2026, 4, 2))
     filters = replace(ROME, start=day(2026, 3, 28, 23), end=day(2026, 3, 29, 22), grain="hour")
@@ -488,7 +503,12 @@ def test_a_call_over_midnight_is_in_both_days_with_its_part_of_each() -> None:
     con = of(
         end(held, "TALKING", after=25 * minutes, by="CALLEE"),
         outbound(2, minute=60, ring=minutes, talk=4 * minutes),
-        also=[*before, presence("user", at(30), status="lunch"), presence("user", at(90), status=None), presence("user", at(100), status="busy")],
+        also=[
+            *before,
+            presence("user", at(30), status="lunch"),
+            presence("user", at(90), status=None),
+            presence("user", at(100), status="busy"),
+        ],
         as_of=at(120),
     )
     first, second = (Filters(start=at(begin), end=at(begin + 1440), agents=(f"{COMPANY}_201",)) for begin in (-1440, 0))

@@ -99,7 +99,6 @@ FITTING = {
     ("Answered", "Answer rate"),
     ("Average speed of answer", "Average speed of answer"),
     ("Average talk", "Average talk time"),
-    ("Average wait", "Average wait"),
     ("Called again in … days", "Repeat callers"),
     ("Caller left, outcome differs", "Outcome is not abandoned, the caller left"),
     ("Ended", "Ended calls"),
@@ -107,16 +106,16 @@ FITTING = {
     ("Hung up on hold", "Abandoned on hold"),
     ("Lost", "Class of an offer"),
     ("Median time to recovery", "Time to recovery"),
+    ("Missed calls", "Missed calls"),
     ("Most calls at once", "Peak of concurrent calls"),
     ("Offered", "Offered visits"),
     ("Offers", "Class of an offer"),
     ("Open callers", "State of a missed caller"),
     ("Open missed callers", "State of a missed caller"),
     ("Picked up by no person", "Picked up by no person"),
+    ("Reached", "Outbound answered"),
     ("Recovered", "Missed callers recovered"),
-    ("Service level", "Service level in force"),
     ("Waits longest", "Waits since"),
-    ("90 % wait at most", "90th percentile"),
 }
 """The title of a tile, and the label of the formula behind its `?`."""
 
