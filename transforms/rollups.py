@@ -160,7 +160,7 @@ AGENT_OFFERS: Final = Table(
         Column("name", TEXT, "The user's name"),
         Column("department", TEXT, "The user's department"),
         Column("queue_name", TEXT, "The leg's queue"),
-        Column("result", TEXT, "answered, caller_left, taken (by another person), lost or open (macro offer_result)"),
+        Column("result", TEXT, "answered, caller_left, taken (by another person, who answered first), lost or open (macro offer_result)"),
         Column("ring_ms", COUNT, "Time ringing in the leg", "ms"),
         Column("talk_ms", COUNT, "Time talking in the leg", "ms"),
         Column("hold_ms", COUNT, "Time held in the leg", "ms"),
@@ -168,7 +168,7 @@ AGENT_OFFERS: Final = Table(
     ),
     ("company", "call_id", "leg"),
     ("offered_at", "company", "call_id", "leg"),
-    "One row an offer of an inbound call to a user: an inbound leg with a user",
+    "One row an offer of an inbound call to a user: an inbound leg with a user. A talk that comes back to somebody is a second offer",
 )
 
 MISSED_CALLS: Final = Table(
@@ -264,7 +264,7 @@ OFFERS_BY_DAY: Final = Table(
         Column("department", TEXT, "agent_offers.department"),
         Column("answered", COUNT, "Offers answered", "count"),
         Column("caller_left", COUNT, "Offers during which the caller hung up", "count"),
-        Column("taken", COUNT, "Offers that another person answered", "count"),
+        Column("taken", COUNT, "Offers of calls that another person then answered first", "count"),
         Column("lost", COUNT, "Offers lost", "count"),
         Column("open", COUNT, "Offers not over yet", "count"),
         Column("transferred", COUNT, "Offers transferred", "count"),
@@ -447,7 +447,7 @@ create or replace temp view todo_abandon_units as from abandon_units();
 create or replace temp view todo_outcome_units as from outcome_units();
 create or replace temp view todo_visit_units as from visit_units();
 create or replace temp view todo_legs as
-    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
+    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at, c.answered_by_user_id
     from call_legs l join calls c using (company, call_id)
     where l.callee_user_id is not null and c.direction = 'inbound';
 create or replace temp view todo_visits_by_quarter as from visits_by_quarter;
@@ -534,9 +534,10 @@ create or replace temp view todo_outcome_units as from outcome_units(
     semi join changed_quarters using (quarter_at);
 create or replace temp view todo_visit_units as from visit_units() semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_legs as
-    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at
+    select l.*, c.ended_at as call_ended_at, c.ended_by, c.answered_by_at, c.answered_by_user_id
     from (from (from call_legs where started_at >= changed_from()) semi join changed_calls using (company, call_id)) l
-    join (select company, call_id, direction, ended_at, ended_by, answered_by_at from calls_new) c using (company, call_id)
+    join (select company, call_id, direction, ended_at, ended_by, answered_by_at, answered_by_user_id from calls_new) c
+        using (company, call_id)
     where l.callee_user_id is not null and c.direction = 'inbound';
 create or replace temp view todo_misses as
     from (from calls_new where external_key is null
@@ -644,7 +645,8 @@ _FILL: Final[dict[str, str]] = {
         select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id,
             callee_name as name,
             callee_department as department, queue_name,
-            offer_result(answered, ended_at, call_ended_at, ended_by, answered_by_at) as result, ring_ms, talk_ms, hold_ms,
+            offer_result(answered, callee_user_id, started_at, ended_at, call_ended_at, ended_by, answered_by_at, answered_by_user_id)
+                as result, ring_ms, talk_ms, hold_ms,
             answered and leg < max(leg) filter (answered) over (partition by company, call_id) as transferred
         from todo_legs""",
     "missed_calls": """

@@ -1,5 +1,5 @@
 -- question: How long do agents talk?
--- grain: agent, of answered offers
+-- grain: agent, of answered offers; a talk that comes back after a transfer is another
 -- key: agent
 -- metrics: percentiles_of, median_of, p90_of, p95_of
 -- result:

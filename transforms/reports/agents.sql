@@ -1,5 +1,5 @@
 -- question: Who takes the calls, whose phone rings out?
--- grain: agent; offers that began in the period (one call may be offered to several agents), and the agent's own outbound calls
+-- grain: agent; offers that began in the period (one call may be offered to several agents, and is offered and answered once more where it comes back), and the agent's own outbound calls
 -- key: agent
 -- metrics: offer_result, agent_answer_rate, average_talk, average_handling_time
 -- result:
@@ -9,17 +9,17 @@
 --   name VARCHAR Name, the newest
 --   department VARCHAR Department, the newest
 --   offers BIGINT [offers] Inbound calls that rang here and are over
---   answered BIGINT [offers] Answered here
+--   answered BIGINT [offers] Answered here; of one call several where a talk comes back after a transfer
 --   caller_left BIGINT [offers] The caller hung up while it rang: nobody's fault
---   taken BIGINT [offers] Taken by another
---   lost BIGINT [offers] Rang out, and nobody took it
+--   taken BIGINT [offers] Another person then answered the call first
+--   lost BIGINT [offers] Rang out, and no other person's first answer followed
 --   answer_rate DOUBLE [share] answered / offers
 --   ring_ms BIGINT [ms] Time that it rang
 --   talk_ms BIGINT [ms] Talk of answered offers
 --   hold_ms BIGINT [ms] Hold of answered offers
 --   average_talk_ms DOUBLE [ms] Talk / answered
 --   handling_ms DOUBLE [ms] (Talk + hold) / answered, without wrap-up
---   transferred BIGINT [offers] Answered here, and later by another in the same call
+--   transferred BIGINT [offers] Answered here, and a later leg of the call by a user too
 --   outbound BIGINT [calls] Outbound calls made, that have ended
 --   outbound_reached BIGINT [calls] Of these answered
 --   outbound_talk_ms BIGINT [ms] Their talk

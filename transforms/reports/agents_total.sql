@@ -1,13 +1,13 @@
 -- question: How many offers are answered, and what becomes of the others?
--- grain: one row; offers that began in the period
+-- grain: one row; offers that began in the period (one call may be several offers, and several answered ones where a talk comes back)
 -- metrics: offer_result, agent_answer_rate, average_talk, average_handling_time
 -- result:
 --   agents BIGINT [agents] Agents with offers
 --   offers BIGINT [offers] Inbound calls that rang at a user and are over
 --   answered BIGINT [offers] Answered
 --   caller_left BIGINT [offers] The caller hung up while it rang
---   taken BIGINT [offers] Taken by another
---   lost BIGINT [offers] Rang out, and nobody took it
+--   taken BIGINT [offers] Another person then answered the call first
+--   lost BIGINT [offers] Rang out, and no other person's first answer followed
 --   open BIGINT [offers] Still ringing
 --   answer_rate DOUBLE [share] answered / offers
 --   talk_ms BIGINT [ms] Talk of answered offers

@@ -180,16 +180,16 @@ create or replace macro missed_reason(open, abandoned, wait_ms, outcome, users_r
     end;
 
 -- label: Class of an offer
--- formula: answered · caller_left (the caller hung up while it rang: leg and call end together, ended by the caller) · taken (another person answered the call) · lost
--- grain: offer (an inbound leg with a user)
+-- formula: answered · caller_left (the caller hung up while it rang: leg and call end together, ended by the caller) · taken (the call's first answer came while it rang or later, and from another person) · lost
+-- grain: offer (an inbound leg with a user); a talk that comes back is another offer of the same call
 -- unit: class
--- source: call_legs, calls.ended_at, calls.ended_by, calls.answered_by_at
-create or replace macro offer_result(answered, leg_ended_at, call_ended_at, ended_by, answered_by_at) as
+-- source: call_legs, calls.ended_at, calls.ended_by, calls.answered_by_at, calls.answered_by_user_id
+create or replace macro offer_result(answered, user_id, leg_started_at, leg_ended_at, call_ended_at, ended_by, answered_by_at, answered_by_user_id) as
     case
         when answered then 'answered'
         when call_ended_at is null and leg_ended_at is null then 'open'
         when coalesce(leg_ended_at = call_ended_at and ended_by = 'caller', false) then 'caller_left'
-        when answered_by_at is not null then 'taken'
+        when answered_by_at >= leg_started_at and answered_by_user_id <> user_id then 'taken'
         else 'lost'
     end;
 

@@ -1,5 +1,5 @@
 -- question: Which offers are these?
--- grain: offer: an inbound leg with a user
+-- grain: offer: an inbound leg with a user; a talk that comes back to them is another
 -- key: company, call_id, leg
 -- metrics: offer_result
 -- result:

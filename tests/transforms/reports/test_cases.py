@@ -449,6 +449,23 @@ def test_a_phone_that_rings_out_before_the_caller_leaves_elsewhere_is_lost() -> 
     assert offers(con) == [("201", "lost"), ("202", "caller_left")]
 
 
+def test_a_transfer_that_rings_out_is_lost_though_the_call_was_answered_before() -> None:
+    """A answers and transfers, B's phone rings out, the call comes back to A: two answered offers of A, and one that B lost."""
+    handed = inbound(1, callee=A).then("update", "TALKING", after=5 * SECOND).then("update", "RINGING", after=30 * SECOND, callee=B)
+    back = handed.then("update", "RINGING", after=20 * SECOND, callee=A).then("update", "TALKING", after=2 * SECOND)
+    con = of(end(back, "TALKING", after=60 * SECOND, by="CALLEE"))
+    assert offers(con) == [("201", "answered"), ("201", "answered"), ("202", "lost")]
+    assert table(con, "agents", "extension", "offers", "answered", "taken", "lost") == [("201", 2, 2, 0, 0), ("202", 1, 0, 0, 1)]
+
+
+def test_who_rings_out_and_answers_later_has_lost_the_first_offer() -> None:
+    """A rings out, B rings out, A answers: nobody else took it from A, A took it from B."""
+    rung = inbound(1, callee=A).then("update", "RINGING", after=15 * SECOND, callee=B)
+    again = rung.then("update", "RINGING", after=15 * SECOND, callee=A)
+    con = of(end(again.then("update", "TALKING", after=3 * SECOND), "TALKING", after=60 * SECOND, by="CALLEE"))
+    assert offers(con) == [("201", "answered"), ("201", "lost"), ("202", "taken")]
+
+
 def test_transfer_books_talk_to_the_one_who_talked() -> None:
     talking = inbound(1, callee=A).then("update", "TALKING", after=5 * SECOND)
     handed = talking.then("update", "RINGING", after=30 * SECOND, callee=B).then("update", "TALKING", after=3 * SECOND)

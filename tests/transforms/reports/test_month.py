@@ -208,7 +208,9 @@ def test_offers_equal_a_second_computation(con: duckdb.DuckDBPyConnection, month
         elif leg["ended_at"] == call["ended_at"] and call["ended_by"] == "caller":
             expected["caller_left"] += 1
         else:
-            expected["taken" if call["answered_by_at"] is not None else "lost"] += 1
+            first_at, first = call["answered_by_at"], call["answered_by_user_id"]
+            elsewhere = first_at is not None and first_at >= leg["started_at"] and first != leg["callee_user_id"]
+            expected["taken" if elsewhere else "lost"] += 1
     found = one(con, "agents_total", ALL)
     assert {name: found[name] for name in ("answered", "caller_left", "taken", "lost", "open")} == {
         name: expected[name] for name in ("answered", "caller_left", "taken", "lost", "open")
