@@ -137,6 +137,10 @@ def building(folder: Path, *, pid: int) -> Iterator[None]:
         os.close(lock)
 
 
+DUCKDB_SHARE: Final = 0.625
+"""Of the memory limit: polars and Arrow, which know no limit, keep about a gigabyte of what the buckets took."""
+
+
 class Workshop:
     """The builder's files, open. Whoever opens it holds the lock and closes it."""
 
@@ -151,7 +155,7 @@ class Workshop:
         self._attached: list[str] = []
         for setting, value in {
             "TimeZone": "UTC",
-            "memory_limit": f"{memory_limit_bytes}B",
+            "memory_limit": f"{int(memory_limit_bytes * DUCKDB_SHARE)}B",
             "temp_directory": str(self.spill / "duckdb"),
             "checkpoint_threshold": "1TB",  # a checkpoint is ours to time, not in the middle of a build
             "autoinstall_known_extensions": "false",

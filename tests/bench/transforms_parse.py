@@ -41,7 +41,7 @@ def with_dlt(payloads: list[str]) -> None:
         import dlt
 
         folder = Path(name)
-        database = dlt.destinations.duckdb(str(folder / "events.duckdb"))
+        database = dlt.destinations.duckdb(str(folder / "loaded.duckdb"))
         pipeline = dlt.pipeline("events", destination=database, dataset_name="events", pipelines_dir=str(folder / "pipelines"))
         pipeline.run((orjson.loads(text) for text in payloads), table_name="events", loader_file_format="parquet")
         with pipeline.sql_client() as client:
