@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from transforms.reports.catalog import METRICS, sql_text
-from transforms.tables import COUNT, INSTANT, TEXT, TRUTH, Column, Table, by_name, literal, markdown
+from transforms.tables import COUNT, INSTANT, TEXT, TEXTS, TRUTH, Column, Table, by_name, literal, markdown
 
 INSTANTS: Final = pa.list_(pa.field("item", INSTANT))
 MISSES: Final = pa.list_(pa.field("item", pa.struct([("started_at", INSTANT), ("call_id", TEXT), ("left_after_ms", COUNT)])))
@@ -186,6 +186,7 @@ MISSED_CALLS: Final = Table(
         Column("end_cause_name", TEXT, "calls.end_cause_name"),
         Column("trunk_name", TEXT, "calls.trunk_name"),
         Column("last_queue", TEXT, "calls.queue_name"),
+        Column("queues", TEXTS, "The queues that it visited, sorted; empty where none"),
         Column("users_rung", COUNT, "Legs with a user", "count"),
         Column("users_unanswered", COUNT, "Legs with a user that were not answered", "count"),
         Column("visits", COUNT, "Queue visits", "count"),
@@ -287,7 +288,8 @@ DIMENSIONS_BY_DAY: Final = Table(
         Column(
             "dimension",
             TEXT,
-            "direction, trunk, queue, department (that answered first), cause; of outbound calls with an end: prefix, caller",
+            "direction, trunk, queue (each that the call visited), department (that answered first), cause; "
+            "of outbound calls with an end: prefix, caller",
         ),
         Column("value", TEXT, "Its name; of a prefix the first five signs of the number, of a caller the extension or user id"),
         Column("direction", TEXT, "calls.direction"),
@@ -307,7 +309,8 @@ DIMENSIONS_BY_DAY: Final = Table(
     ),
     ("day_at", "company", "dimension", "value", "direction"),
     ("day_at", "company", "dimension", "value", "direction"),
-    "One row a day of UTC, value of one dimension and direction: each call is counted once in every dimension (macro dimension_units)",
+    "One row a day of UTC, value of one dimension and direction: each call is counted once in every dimension, and once in each queue "
+    "that it visited (macro dimension_units)",
 )
 
 ANSWERED_CALLERS: Final = Table(
@@ -653,11 +656,11 @@ _FILL: Final[dict[str, str]] = {
         select m.company, m.call_id, m.started_at, m.external_key, m.external_phone, m.caller_name, m.wait_ms, m.abandoned,
             m.outcome, m.end_cause_name, m.trunk_name,
             m.queue_name as last_queue, coalesce(o.users_rung, 0) as users_rung, coalesce(o.users_unanswered, 0) as users_unanswered,
-            coalesce(v.visits, 0) as visits, e.episode
+            coalesce(v.visits, 0) as visits, coalesce(v.queues, []) as queues, e.episode
         from todo_misses m
         left join (select company, call_id, count(*) as users_rung, count(*) filter (result <> 'answered') as users_unanswered
                    from agent_offers semi join todo_misses using (company, call_id) group by all) o using (company, call_id)
-        left join (select company, call_id, count(*) as visits
+        left join (select company, call_id, count(*) as visits, list_sort(list(distinct queue_name)) as queues
                    from queue_visits semi join todo_misses using (company, call_id) group by all) v using (company, call_id)
         left join (select company, call_id, episode from numbered_contacts where kind = 'miss') e using (company, call_id)""",
     "missed_episodes": """

@@ -1,5 +1,5 @@
 -- question: Where do the calls lie, and where did they change?
--- grain: one value of one dimension: company, direction, trunk, queue (the last one), department (of who answered), cause
+-- grain: one value of one dimension: company, direction, trunk, queue (a call once in each that it visited), department (of who answered), cause
 -- key: dimension, value
 -- metrics: is_offered, is_answered, is_abandoned
 -- result:
@@ -23,19 +23,23 @@ counted as (
     where value is not null
     group by 1, 2),
 left_early as (
-    select company, 'inbound' as direction, trunk_name, last_queue as queue_name, end_cause_name
+    select company, 'inbound' as direction, trunk_name, queues, end_cause_name
     from selected_misses($start, $stop, $companies, null, null, null, null, $time_zone)
     where $days_rolled and is_short_abandon('inbound', abandoned, wait_ms, $short_ms)
     union all
-    select company, direction, trunk_name, queue_name, end_cause_name
+    select company, direction, trunk_name, queues, end_cause_name
     from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    join (select company, call_id, queues from missed_calls where ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)) m
+        using (company, call_id)
     where not $days_rolled and is_short_abandon(direction, abandoned, wait_ms, $short_ms)),
 short as (
     select case when grouping(company) = 0 then 'company' when grouping(direction) = 0 then 'direction' when grouping(trunk_name) = 0 then 'trunk'
-            when grouping(queue_name) = 0 then 'queue' else 'cause' end as dimension,
-        coalesce(company, direction, trunk_name, queue_name, end_cause_name) as value, count(*) as short_abandoned
+            else 'cause' end as dimension,
+        coalesce(company, direction, trunk_name, end_cause_name) as value, count(*) as short_abandoned
     from left_early
-    group by grouping sets ((company), (direction), (trunk_name), (queue_name), (end_cause_name)))
+    group by grouping sets ((company), (direction), (trunk_name), (end_cause_name))
+    union all
+    select 'queue', queue_name, count(*) from (select unnest(queues) as queue_name from left_early) group by 2)
 select dimension, value, calls, offered, answered, left_waiting - coalesce(short_abandoned, 0) as abandoned, talk_ms
 from counted left join short using (dimension, value)
 order by dimension, calls desc, value

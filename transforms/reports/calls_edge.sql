@@ -5,14 +5,15 @@
 select case when $descending then min(started_at) else max(started_at) end as edge_at
 from (
     select started_at
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    from listed_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone,
+    $part_of, $part)
 where is_figure($figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, $short_ms)
   and ($outcomes is null or list_contains($outcomes::varchar[], outcome))
   and ($causes is null or list_contains($causes::varchar[], coalesce(end_cause, '')))
   and ($categories is null or list_contains($categories::varchar[], coalesce(end_cause_category, '')))
   and ($ended_by is null or list_contains($ended_by::varchar[], coalesce(ended_by, '')))
   and ($number is null or external_key = $number)
-  and is_part($part_of, $part, company, direction, trunk_name, queue_name, answered_by_department, end_cause_name, external_phone, caller_extension,
+  and is_part($part_of, $part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
       caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
       call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
   and ($text is null or is_found($text, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))

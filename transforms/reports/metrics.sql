@@ -661,15 +661,15 @@ create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_sho
     include_short or not coalesce(abandoned and wait_ms < short_ms, false);
 create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
 -- Whether a call belongs to a part of a report: a row of it, or one of its columns. part_of says what the report groups by; without
--- it every call does. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
+-- it every call does. A queue is chosen by listed_calls() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
 -- a minute is told by its first instant, and has the calls that were open in it, until call_end().
-create or replace macro is_part(part_of, part, company, direction, trunk_name, queue_name, answered_by_department, end_cause_name, external_phone,
+create or replace macro is_part(part_of, part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone,
         caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, ended_by_at, time_zone) as
     part_of is null or coalesce(case part_of
         when 'company' then company = part
         when 'direction' then direction = part
         when 'trunk' then coalesce(trunk_name, '') = part
-        when 'queue' then queue_name = part
+        when 'queue' then true
         when 'department' then answered_by_department = part
         when 'cause' then end_cause_name = part
         when 'prefix' then left(replace(coalesce(external_phone, ''), ' ', ''), 5) = part

@@ -30,6 +30,27 @@ create or replace macro selected_calls(start := null, stop := null, companies :=
     semi join (select company, call_id from queue_visits where list_contains(queues::varchar[], queue_name)) v using (company, call_id)
     where queues is not null;
 
+-- Calls as the list behind a figure chooses them: where that is of a row of a report by queue (part_of = 'queue'), by the queue that
+-- they visited, and also by the queues of the filter; the other parts are is_part()'s.
+create or replace macro listed_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part) as table
+    select * from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+    where part_of is null or part_of <> 'queue'
+    union all
+    select c.*
+    from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) c
+    semi join (select company, call_id from queue_visits where queue_name = part and (start is null or entered_at >= start)) v using (company, call_id)
+    where part_of = 'queue';
+
+-- The queues that each call visited, each once. Two visits one after the other are of two queues: only from the third on can one be a
+-- return, so that no more than these few are compared with those before them.
+create or replace macro visited_queues(since := null) as table
+    select company, call_id, queue_name from queue_visits where visit < 2 and (since is null or entered_at >= since)
+    union all
+    select distinct company, call_id, queue_name
+    from (from queue_visits where visit >= 2 and (since is null or entered_at >= since))
+    anti join (from queue_visits where visit < 2 and (since is null or entered_at >= since)) using (company, call_id, queue_name);
+
 -- Queue visits by what a visit itself knows; of_calls := true also by what only its call knows.
 create or replace macro visits_chosen(start, stop, companies, queues, open_minutes, holidays, time_zone) as table
     select * from queue_visits
@@ -127,13 +148,13 @@ create or replace macro agent_presences(start, stop, companies, agents) as table
           and (agents is null or list_contains(agents::varchar[], agent_of(company, extension, null))))
     where (start is null or over_at > start) and (stop is null or started_at < stop);
 
--- Missed calls; a queue: the last one.
+-- Missed calls; a queue: any that they visited.
 create or replace macro selected_misses(start := null, stop := null, companies := null, queues := null, trunks := null,
         open_minutes := null, holidays := null, time_zone := 'UTC') as table
     select * from missed_calls
     where (start is null or started_at >= start) and (stop is null or started_at < stop)
       and (companies is null or list_contains(companies::varchar[], company))
-      and (queues is null or list_contains(queues::varchar[], last_queue))
+      and (queues is null or list_has_any(queues::varchar[], missed_calls.queues))
       and (trunks is null or list_contains(trunks::varchar[], trunk_name))
       and is_open(started_at, time_zone, open_minutes, holidays);
 
@@ -271,7 +292,7 @@ create or replace macro offer_units(start := null, stop := null, companies := nu
           and (but_from is null or offered_at < but_from or offered_at >= but_until)
         group by 1, 2, 3, 4, 5);
 
--- Calls by one dimension at a time: direction, trunk, queue (the last one), department (that answered first), cause; and outbound
+-- Calls by one dimension at a time: direction, trunk, queue (once in each that they visited), department (that answered first), cause; and outbound
 -- calls by the prefix of the number and by caller (a person's extension, without one the user id), the latter with the newest name.
 create or replace macro dimension_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
         agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC', days := null, but_from := null, but_until := null) as table
@@ -280,7 +301,7 @@ create or replace macro dimension_units(start := null, stop := null, companies :
         where (days is null or day_of(started_at) in (select unnest(days::timestamptz[])))
           and (but_from is null or started_at < but_from or started_at >= but_until)),
     counted as (
-        select day_of(started_at) as day_at, company, direction, trunk_name, queue_name, answered_by_department, end_cause_name,
+        select day_of(started_at) as day_at, company, direction, trunk_name, answered_by_department, end_cause_name,
             count(*) as calls, count(*) filter (has_end) as ended,
             count(*) filter (is_answered(direction, has_end, answered_at, answered_by_at)) as answered,
             count(*) filter (is_abandoned(direction, abandoned, wait_ms, 0)) as left_waiting,
@@ -288,19 +309,30 @@ create or replace macro dimension_units(start := null, stop := null, companies :
             count(*) filter (has_end and outcome = 'rejected') as rejected, count(*) filter (has_end and outcome = 'failed') as failed,
             count(*) filter (is_short_call(has_end, answered_at, talk_ms)) as short_calls,
             bounded_sum(case when is_answered(direction, has_end, answered_at, answered_by_at) then talk_ms end) as talk_ms
-        from chosen group by 1, 2, 3, 4, 5, 6, 7)
+        from chosen group by 1, 2, 3, 4, 5, 6)
     select day_at, company,
-        case when grouping(trunk_name) = 0 then 'trunk' when grouping(queue_name) = 0 then 'queue' when grouping(answered_by_department) = 0 then 'department'
+        case when grouping(trunk_name) = 0 then 'trunk' when grouping(answered_by_department) = 0 then 'department'
             when grouping(end_cause_name) = 0 then 'cause' else 'direction' end as dimension,
-        case dimension when 'trunk' then trunk_name when 'queue' then queue_name when 'department' then answered_by_department
+        case dimension when 'trunk' then trunk_name when 'department' then answered_by_department
             when 'cause' then end_cause_name else direction end as value,
         direction, sum(calls)::bigint as calls, sum(ended)::bigint as ended, sum(answered)::bigint as answered, sum(left_waiting)::bigint as left_waiting,
         sum(busy)::bigint as busy, sum(no_answer)::bigint as no_answer, sum(rejected)::bigint as rejected, sum(failed)::bigint as failed,
         sum(short_calls)::bigint as short_calls, coalesce(bounded_sum(talk_ms), 0) as talk_ms,
         null::timestamptz as last_at, null::varchar as last_name, null::varchar as last_department
     from counted
-    group by grouping sets ((day_at, company, direction), (day_at, company, direction, trunk_name), (day_at, company, direction, queue_name),
+    group by grouping sets ((day_at, company, direction), (day_at, company, direction, trunk_name),
         (day_at, company, direction, answered_by_department), (day_at, company, direction, end_cause_name))
+    union all
+    select day_of(started_at), company, 'queue', v.queue_name, direction,
+        count(*), count(*) filter (has_end), count(*) filter (is_answered(direction, has_end, answered_at, answered_by_at)),
+        count(*) filter (is_abandoned(direction, abandoned, wait_ms, 0)),
+        count(*) filter (has_end and outcome = 'busy'), count(*) filter (has_end and outcome in ('no_answer', 'abandoned')),
+        count(*) filter (has_end and outcome = 'rejected'), count(*) filter (has_end and outcome = 'failed'),
+        count(*) filter (is_short_call(has_end, answered_at, talk_ms)),
+        coalesce(bounded_sum(case when is_answered(direction, has_end, answered_at, answered_by_at) then talk_ms end), 0), null, null, null
+    from chosen
+    join visited_queues(start) v using (company, call_id)
+    group by 1, 2, 4, 5
     union all
     select day_at, company, dimension, value, 'outbound', calls, ended, answered, 0, busy, no_answer, rejected, failed, short_calls, talk_ms,
         case when dimension = 'caller' then last.started_at end, case when dimension = 'caller' then last.name end,

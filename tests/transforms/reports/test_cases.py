@@ -354,6 +354,10 @@ def test_overflow_from_a_to_b_to_a_is_three_visits() -> None:
     assert table(con, "queue_overflow", "queue_name", "next_queue", "visits") == [("A", "B", 1), ("B", "A", 1)]
     assert one(con, "overview")["offered"] == 1
     # the call counts for each queue that it visited, once
+    assert sorted(row for row in table(con, "breakdown", "dimension", "value", "calls") if row[0] == "queue") == [
+        ("queue", "A", 1),
+        ("queue", "B", 1),
+    ]
     chosen: tuple[tuple[str, ...], ...] = (("A",), ("B",), ("A", "B"), ("C",))
     assert [one(con, "overview", Filters(queues=queues))["offered"] for queues in chosen] == [1, 1, 1, 0]
 
@@ -598,6 +602,24 @@ def test_numbers_are_one_caller_by_their_last_nine_digits() -> None:
     ours = outbound(2, minute=5, phone="01632960001", talk=60 * SECOND)
     con = of(left(1, wait=20 * SECOND, phone="+44 1632 960001"), ours, as_of=at(60))
     assert episodes(con) == [("recovered", 1, 0, "we called", 300_000)]
+
+
+def test_a_caller_who_left_a_queue_for_another_is_on_the_list_of_both() -> None:
+    """From A the call goes on to B, where the caller leaves after 3 s in all: a short abandon of both; another waits in B alone."""
+    went_on = inbound(1, queueName="A").then("update", "RINGING", after=1 * SECOND, queueName="B")
+    con = of(end(went_on, after=2 * SECOND), left(2, wait=30 * SECOND, phone="+15550102", queueName="B"), as_of=at(60))
+    for queues, misses in ((("A",), 1), (("B",), 2), (("A", "B"), 2), (("C",), 0)):
+        filters = Filters(queues=queues, include_short=True)
+        assert one(con, "missed_total", filters) == {"misses": misses}
+        assert ask(con.cursor(), "missed_callers", filters).height == misses == one(con, "overview", filters)["missed"]
+    of_queues = table(con, "breakdown", "dimension", "value", "calls", "abandoned")
+    assert [row[1:] for row in of_queues if row[0] == "queue"] == [("B", 2, 1), ("A", 1, 0)]
+    # also where the rows are asked: of the calls that visited A
+    of_queues = table(con, "breakdown", "dimension", "value", "calls", "abandoned", filters=Filters(queues=("A",)))
+    assert [row[1:] for row in of_queues if row[0] == "queue"] == [("A", 1, 0), ("B", 1, 0)]
+    listed = [((), "A", 1), ((), "B", 2), (("A",), "B", 1), (("B",), "A", 1), (("C",), "A", 0), ((), "C", 0)]
+    for queues, part, calls in listed:
+        assert one(con, "calls_total", Filters(queues=queues, part=f"queue:{part}"))["calls"] == calls
 
 
 def test_late_and_expired_by_the_callback_window() -> None:

@@ -333,6 +333,18 @@ def test_outcomes_causes_and_sides_open_lists_of_as_many(con: duckdb.DuckDBPyCon
         assert one(con, "calls_total", replace(filters, figure="ended", ended_by=(side,)))["calls"] == calls
 
 
+def test_each_row_of_the_breakdown_opens_a_list_of_as_many(con: duckdb.DuckDBPyConnection, filters: Filters) -> None:
+    found = ask(con.cursor(), "breakdown", filters)
+    for dimension, value, calls, answered in found.select("dimension", "value", "calls", "answered").rows():
+        listed = replace(filters, part=f"{dimension}:{value}")
+        assert one(con, "calls_total", listed)["calls"] == calls
+        if dimension == "queue":
+            assert ask(con.cursor(), "calls", replace(listed, figure="answered")).height == answered
+    assert set(found["dimension"]) == {"company", "direction", "trunk", "queue", "department", "cause"} - (
+        {"queue"} if filters.directions else set()
+    )
+
+
 # --- pages agree -----------------------------------------------------------------------------------------------------
 
 
@@ -356,8 +368,8 @@ def test_totals_agree_between_pages(con: duckdb.DuckDBPyConnection, filters: Fil
     assert total("outcome_abandoned", "abandoned") == whole["abandoned"]
     assert whole["offered"] == whole["answered"] + whole["abandoned"] + whole["short_abandoned"] + whole["unanswered"]
     assert total("quality_sides", "calls") == quality["unknown_ended_by"]
-    if not filters.directions and not filters.queues:
-        assert total("missed_reasons", "misses") == whole["missed"]
+    # missed calls are inbound ones, whatever direction is chosen
+    assert total("missed_reasons", "misses") == one(con, "overview", replace(filters, directions=()))["missed"]
 
     queues = one(con, "queues_total", filters)
     for column in ("visits", "offered", "answered", "in_time", "abandoned", "short_abandoned", "overflowed", "unanswered"):
