@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from app.charts import count, flow, percent, scatter
+from app.charts import count, flow, interval_labels, percent, scatter
 from app.page import Cell
 from app.shell import heading, not_subscribed, nothing, open_page
 
@@ -74,12 +74,14 @@ with st.grid(4, min_column_width=165, gap="small"):
 
 heading(
     "The flow of events",
-    note="Beside the usual of the same hour of the week. A hole in business hours is a feed that stood still.",
+    note="Beside the usual: the median of the same weekday and hour of the eight weeks before. "
+    "A hole in business hours is a feed that stood still.",
 )
 stream = page.ask("quality_flow")
+labels = interval_labels(stream["interval_at"], time_zone=page.time_zone, grain=page.filters.flow_grain)
 if stream["events"].sum():
     page.chart(
-        flow(stream.with_columns(label=pl.Series(page.labels(stream))), x="label", now="events", usual="usual_events"),
+        flow(stream.with_columns(label=pl.Series(labels)), x="label", now="events", usual="usual_events"),
         report="quality_flow",
         key="flow",
         alt="Events over the period beside the usual",

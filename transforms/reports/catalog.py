@@ -42,6 +42,8 @@ MINUTES_OF_WEEK: Final = 7 * 24 * 60
 STEPPED_WAIT_S: Final = 600
 """Up to this many whole seconds the roll-ups know each second of wait."""
 USUAL_WEEKS: Final = 4
+FLOW_DAYS: Final = 63
+"""Eight weeks and the part of a week that an interval may begin before the period."""
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -179,6 +181,13 @@ class Filters:
             return "month"
         days = (self.end - self.start) / timedelta(days=1)
         return "half_hour" if days <= 2 else "hour" if days <= 4 else "day" if days <= 120 else "week" if days <= 750 else "month"
+
+    @property
+    def flow_grain(self) -> Grain:
+        """The grain asked for, else one in which a gap of an hour is seen: a day as a whole hides it."""
+        if self.grain is None and self.within_days(14):
+            return "hour"
+        return self.series_grain
 
     def windows(self) -> tuple[Filters, ...]:
         """The periods to compare with: none, the one before, or the same weekdays of the last four weeks."""
@@ -328,8 +337,11 @@ class Filters:
         return [self.settings.of_queue(None), *map(self.settings.of_queue, self.settings.queues)]
 
     def within_days(self, days: int) -> bool:
-        """Whether the period is so short."""
-        return self.start is not None and self.end is not None and self.end - self.start <= timedelta(days=days)
+        """Whether the period is so short, of local days."""
+        if self.start is None or self.end is None:
+            return False
+        start, end = (instant.astimezone(self.zone).replace(tzinfo=None) for instant in (self.start, self.end))
+        return end - start <= timedelta(days=days)
 
     @property
     def of_calls(self) -> bool:
@@ -356,6 +368,8 @@ class Filters:
             "time_zone": settings.time_zone,
             "first_weekday": settings.first_weekday,
             "grain": self.series_grain,
+            "flow_grain": self.flow_grain,
+            "flow_from": None if self.start is None or self.end is None else self.shifted(FLOW_DAYS).start,
             "short_ms": _ms(settings.short_abandon_s),
             "within_ms": _ms(settings.service_level_s),
             "goal": float(settings.service_level_goal),

@@ -520,6 +520,20 @@ create or replace macro call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms
 -- source: concurrency_by_minute.busy_ms
 create or replace macro erlangs(busy_ms, period_ms) as share(busy_ms, period_ms);
 
+-- label: Anomaly
+-- formula: (calls − median) / the greater of 1.4826 × the median deviation from it and √median, of the same local weekday and hour of the eight weeks before; of calls and not events: those of a call come together, and make noise look like a gap
+-- grain: interval
+-- unit: deviations
+-- source: calls_by_quarter
+create or replace macro anomaly(n, usual, deviation) as (n - usual) / nullif(greatest(1.4826 * deviation, sqrt(usual)), 0);
+
+-- label: Alert
+-- formula: an anomaly beyond 4 in either direction, within business hours
+-- grain: interval
+-- unit: truth
+-- source: calls_by_quarter, setting business_hours
+create or replace macro is_alert(z, is_open) as coalesce(abs(z) > 4 and is_open, false);
+
 -- label: Agrees with the vendor
 -- formula: ours and the vendor's own figure differ by at most 1 s
 -- grain: call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -683,6 +684,81 @@ def test_peak_is_exact_and_an_end_makes_room_for_a_start() -> None:
     )
     assert minutes.pl().rows() == [(0, 1, 60_000), (1, 2, 90_000), (2, 1, 60_000)]
     assert table(con, "concurrency", "peak", "peak_at", "busy_ms", filters=replace(ALL, grain="day")) == [(2, at(1), 210_000)]
+
+
+# --- the flow of events ----------------------------------------------------------------------------------------------
+
+
+def flow_of(hours: dict[datetime, int], *, as_of: datetime) -> duckdb.DuckDBPyConnection:
+    """A warehouse whose roll-up of calls has so many calls in the hours, each of four events."""
+    con = of(as_of=as_of)
+    counts = pl.DataFrame(
+        {"quarter_at": list(hours), "calls": list(hours.values())}, schema={"quarter_at": pl.Datetime("us", "UTC"), "calls": pl.Int64}
+    )
+    con.register("counts", counts.filter(pl.col("calls") > 0))
+    con.execute(
+        "insert into calls_by_quarter by name "
+        "select quarter_at, 'acme' as company, 'inbound' as direction, calls, 4 * calls as events, 0 as late_events, 0 as lost from counts"
+    )
+    con.unregister("counts")
+    return con
+
+
+def test_an_hour_is_beside_the_same_hour_of_the_eight_weeks_before() -> None:
+    """At 09:00 usually 20 calls: MAD 0, so the floor √20 holds. At 10:00 10, 20 … 80: median 45, MAD 20."""
+    weeks = {1: (18, 10), 2: (20, 80), 3: (20, 70), 4: (30, 60), 5: (20, 50), 6: (20, 40), 7: (22, 30), 8: (20, 20), 9: (5000, 5000)}
+    past = {at(-7 * 1440 * week + 60 * i): calls for week, both in weeks.items() for i, calls in enumerate(both)}
+    con = flow_of(past | {at(0): 2, at(60): 0, at(120): 1}, as_of=at(1440))
+    filters = Filters(start=at(-540), end=at(-540 + 7 * 1440))
+    found = {
+        row[0]: row[1:]
+        for row in table(con, "quality_flow", "interval_at", "events", "usual_events", "usual_calls", "z", "alert", filters=filters)
+    }
+    assert len(found) == 7 * 24
+    assert found[at(0)] == (8, 80.0, 20.0, pytest.approx(-18 / 20**0.5), True)
+    assert found[at(60)] == (0, 180.0, 45.0, pytest.approx(-45 / (1.4826 * 20)), False)
+    assert found[at(120)] == (4, 0.0, 0.0, None, False)
+    # hours that are not over at the build are not judged
+    assert found[at(1440)][1:] == (0.0, 0.0, None, False)
+    # nor is one that is cut by the period, or closed
+    cut = table(con, "quality_flow", "interval_at", "usual_calls", "z", filters=Filters(start=at(15), end=at(60)))
+    assert cut == [(at(0), 20.0, None)]
+    closed = Filters(settings=Reports(business_hours={"monday": ["09:30-10:00"]}), start=at(0), end=at(120))
+    assert [row[0] for row in table(con, "quality_flow", "alert", filters=closed)] == [True, False]
+    closed = replace(closed, settings=Reports(business_hours={"monday": ["10:00-18:00"]}))
+    assert table(con, "quality_flow", "is_open", "alert", filters=closed) == [(False, False), (True, False)]
+
+
+def test_only_weeks_that_are_known_are_usual() -> None:
+    """Calls are kept since two weeks before; the hour has 30 and 50, and nothing is usual in the first week of all."""
+    con = flow_of({at(-14 * 1440): 30, at(-7 * 1440): 50, at(0): 41}, as_of=at(1440))
+    filters = Filters(start=at(0), end=at(60))
+    assert table(con, "quality_flow", "usual_calls", "z", filters=filters) == [(40.0, pytest.approx(1 / (1.4826 * 10)))]
+    first = replace(filters, start=at(-14 * 1440), end=at(-14 * 1440 + 60))
+    assert table(con, "quality_flow", "usual_calls", "usual_events", "z", "alert", filters=first) == [(None, None, None, False)]
+
+
+def test_a_gap_alerts_and_the_noise_of_a_month_hardly_does() -> None:
+    """Thirteen weeks of chance around 24 calls an hour by day and 1 by night; in the last nothing comes on Wednesday, 09:00 to 12:00."""
+    rng = random.Random(5)
+
+    def calls_of(mean: float) -> int:
+        waited, n = rng.expovariate(mean), 0
+        while waited < 1:
+            waited, n = waited + rng.expovariate(mean), n + 1
+        return n
+
+    first, gap = day(2026, 1, 5), [day(2026, 4, 1, hour) for hour in (9, 10, 11)]
+    hours = [first + timedelta(hours=i) for i in range(13 * 168)]
+    con = flow_of({hour: 0 if hour in gap else calls_of(24 if 8 <= hour.hour < 18 else 1) for hour in hours}, as_of=day(2026, 4, 6))
+    alerts: list[datetime] = []
+    for weeks in (9, 11):
+        period = Filters(start=first + timedelta(weeks=weeks), end=first + timedelta(weeks=weeks + 2))
+        rows = table(con, "quality_flow", "interval_at", "alert", filters=period)
+        assert len(rows) == 336
+        alerts += [hour for hour, alert in rows if alert]
+    assert set(gap) <= set(alerts)
+    assert len(alerts) <= len(gap) + 2
 
 
 # --- one call --------------------------------------------------------------------------------------------------------
