@@ -27,6 +27,9 @@ from transforms.reports.catalog import METRICS, REPORTS, Filters, Metric, Report
 from transforms.reports.payload import Payload, payload
 
 ROWS_ON_SCREEN: Final = 100
+"""Of a list that goes on on further pages."""
+ROWS_IN_GRID: Final = 2_000
+"""Of any other table: all, or a grid sorts only a part of them; but for so many that a browser gets slow."""
 TALLEST: Final = 470
 
 Narrowing = Mapping[str, str | Sequence[str] | None]
@@ -295,7 +298,7 @@ class Page:
         looks = {column: Cell(look) if isinstance(look, str) else look for column, look in cells.items()}
         drawn = [_column(declared[column], look.label) for column, look in looks.items()]
         leads = any(look.to for look in looks.values())
-        shown = frame.head(ROWS_ON_SCREEN)
+        shown = frame.head(ROWS_IN_GRID)
         event = st.dataframe(
             _styled(shown, drawn, self.time_zone, {looks[share].label: shown[goal].to_list() for share, goal in (reaches or {}).items()}),
             hide_index=True,
@@ -399,7 +402,7 @@ class Page:
             st.caption(
                 f"{count(rows)} {'row' if rows == 1 else 'rows'}"
                 if shown == rows
-                else f"{count(shown)} of {count(rows)} rows; files hold all",
+                else f"{count(shown)} of {count(rows)} rows, and a click on a heading sorts these alone; files hold all",
                 width="content",
             )
             for file_format, label in formats.items():
@@ -426,6 +429,25 @@ class Page:
         """All rows of a list, for a file: asked when the file is wanted, and not kept."""
         with self.warehouse.cursor() as cursor:
             return ask(cursor, report, replace(filters or self.filters, limit=None, offset=0))
+
+
+def say(narrowing: Mapping[str, str | None]) -> None:
+    """Put a page's own words into its address, so that it goes on being a link to this view; None takes one out."""
+    for name, value in narrowing.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def tabs(labels: Mapping[str, str]) -> list[Any]:
+    """Tabs whose open one stands in the address: name there → label, whose figures may change."""
+    names = list(labels)
+    wanted = st.query_params.get("tab", "")
+    shown = st.tabs(list(labels.values()), default=labels.get(wanted), key=f"tabs-{'-'.join(names)}", on_change="rerun")
+    opened = next((name for name, tab in zip(names, shown, strict=True) if tab.open), names[0])
+    say({"tab": None if opened == names[0] else opened})
+    return list(shown)
 
 
 def query_of_page() -> dict[str, list[str]]:

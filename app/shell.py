@@ -18,7 +18,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import age, count, plain
 from app.filters import COMMON, EVER, FIELDS, Choice, Options, filters_of, form, says_anything
-from app.page import Page, query_of_page
+from app.page import Page, query_of_page, say
 from app.warehouse import UnreadableWarehouse, Version, Warehouse
 from ingest.config import Config, load_config
 from ingest.errors import ConfigError, WarehouseMissing
@@ -52,8 +52,10 @@ def open_page(
         _head(page, question)
         if uses is not None:
             _filter_bar(page, uses)
+        else:
+            _link(page)
         if needs_calls:
-            _stop_without_calls(page)
+            stop_without_calls(page)
     except WarehouseMissing:
         _watch(warehouse, None)
         _missing(title, warehouse.path)
@@ -146,13 +148,20 @@ def _remember(choice: Choice) -> None:
         st.query_params.from_dict(wanted)
 
 
+def offer_to_clear(page: Page) -> None:
+    """The way out of filters that leave nothing."""
+    if st.button("Clear the filters", type="primary", key="clear-all"):
+        _remember(page.choice.widened)
+        st.rerun()
+
+
 def _filter_bar(page: Page, uses: frozenset[str]) -> None:
     today = page.as_of.astimezone(page.filters.zone).date()
     applied = form(page.choice, options=_options(page), settings=page.config.reports, today=today, uses=uses)
     if applied is not None and applied != page.choice:
         _remember(applied)
-        # who applies a filter to a list of all time means the filter
-        st.query_params.pop(EVER, None)
+        # who applies a filter to a list of all time means the filter; and other rows begin on their first page
+        say({EVER: None, "page": None})
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="chips", gap="xsmall"):
         for text, used in page.chips:
@@ -160,9 +169,13 @@ def _filter_bar(page: Page, uses: frozenset[str]) -> None:
         if page.choice.narrowed and st.button("✕ clear filters", type="tertiary", key="clear-filters"):
             _remember(page.choice.widened)
             st.rerun()
-        with st.popover("🔗 Link", type="tertiary", help="This view as a link"):
-            st.caption("This view, for a colleague who can reach this app:")
-            st.code(_address(page), language=None, wrap_lines=True)
+        _link(page)
+
+
+def _link(page: Page) -> None:
+    with st.popover("🔗 Link", type="tertiary", help="This view as a link"):
+        st.caption("This view, for a colleague who can reach this app:")
+        st.code(_address(page), language=None, wrap_lines=True)
 
 
 def _address(page: Page) -> str:
@@ -253,7 +266,7 @@ def stop_without_any_calls(page: Page) -> int:
     st.stop()
 
 
-def _stop_without_calls(page: Page) -> None:
+def stop_without_calls(page: Page) -> None:
     """Say which of the empty states it is, with the way out as a button; go on where there are calls."""
     if page.one("calls_total")["calls"]:
         return
@@ -261,9 +274,7 @@ def _stop_without_calls(page: Page) -> None:
     in_period = page.one("calls_total", replace(page.blank, start=page.filters.start, end=page.filters.end))["calls"]
     if in_period:
         st.info(f"**The filters leave nothing.** There are {count(in_period)} calls in this period.", icon="🔍")
-        if st.button("Clear the filters", type="primary", key="clear-all"):
-            _remember(page.choice.widened)
-            st.rerun()
+        offer_to_clear(page)
         st.stop()
     st.info(f"**No calls in this period.** There are {count(every)} calls at other times.", icon="📅")
     nearest: list[date] = page.ask("nearest_day")["day"].to_list()

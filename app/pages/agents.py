@@ -7,7 +7,7 @@ import polars as pl
 import streamlit as st
 
 from app.charts import BLUE, OCHRE, SLATE, VERMILION, change, count, duration, percent, ranges, stacked_rows, unpivoted
-from app.page import Cell, Link
+from app.page import Cell, Link, say
 from app.shell import heading, not_subscribed, nothing, open_page
 
 RESULTS = {"answered": BLUE, "taken by another": SLATE, "caller left": OCHRE, "lost": VERMILION}
@@ -78,14 +78,16 @@ with st.grid(4, min_column_width=165, gap="small"):
         note=f"handled in {duration(total['handling_ms'])}, without wrap-up",
     )
 
+said = st.query_params.get("least", "1")
 least = st.slider(
     "Only people with at least so many offers",
     0,
     50,
-    1,
+    min(int(said), 50) if said.isascii() and said.isdigit() and len(said) < 10 else 1,
     help="A rate of two calls says nothing: leave such people out before you compare.",
     width=360,
 )
+say({"least": None if least == 1 else str(least)})
 ranked = agents.filter((pl.col("offers") >= least) | ((least == 0) & (pl.col("outbound") > 0)))
 if not ranked.height:
     nothing("Nobody has that many offers in this period.")
@@ -149,6 +151,7 @@ page.table(
         "company": "Company",
     },
     name="people",
+    also=[f"people with at least {least} offers"] if least else [],
 )
 if "presence" not in page.feeds:
     not_subscribed("Presence", "Occupancy and time on duty", "presence:telephony and presence:user")

@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts import PHASES, clock, duration, lanes, plain, short, words
 from app.journey import lanes as journey_lanes
 from app.journey import party, sentence
+from app.page import tabs
 from app.shell import heading, not_subscribed, nothing, open_page
 from transforms.reports.catalog import REPORTS
 
@@ -58,7 +59,15 @@ if states:
 else:
     nothing("This call is known only from the vendor's own account: it has figures, and no states to draw.")
 
-parties, queues, events, vendor, everything = st.tabs(["Parties", "Queues", "Events and payloads", "The vendor's figures", "Every column"])
+parties, queues, events, vendor, everything = tabs(
+    {
+        "parties": "Parties",
+        "queues": "Queues",
+        "events": "Events and payloads",
+        "vendor": "The vendor's figures",
+        "everything": "Every column",
+    }
+)
 with parties:
     if legs:
         page.table(

@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.charts import count, duration, plain, short, words
 from app.filters import EVER, FIELDS, NARROWINGS, SERVICE_LEVEL
-from app.page import ROWS_ON_SCREEN, Cell, Link
-from app.said import heeded
-from app.shell import nothing, open_page
+from app.page import ROWS_ON_SCREEN, Cell, Link, say
+from app.said import heeded, instant_words, part_words
+from app.shell import nothing, offer_to_clear, open_page, stop_without_calls
 
 ORDERS = {
     "started_at": "newest first",
@@ -151,9 +151,14 @@ OUR_WORDS = {"list", "figure", "outcome", "category", "ended_by", "reason", "sta
 def said_of(name: str, value: str) -> str:
     """A narrowing's value for its button."""
     if name == "part":
-        kind, _, part = value.partition(":")
-        return f"{words(kind)} {short(words(part) if kind == 'flaw' else part or 'none', limit=40)}"
-    return short(words(value) if name in OUR_WORDS else value, limit=40)
+        text = part_words(value, page.time_zone)
+    elif name in ("at", "until"):
+        text = instant_words(value, page.time_zone)
+    elif name == "of_agent":
+        text = page.names.get(value, value)
+    else:
+        text = words(value) if name in OUR_WORDS else value
+    return short(text, limit=40)
 
 
 def to_call(row: Mapping[str, Any]) -> Link:
@@ -184,11 +189,7 @@ if listing is LISTS["calls"]:
         order = st.selectbox("Order", list(ORDERS), index=list(ORDERS).index(filters.order), format_func=lambda key: ORDERS[key], width=170)
         if st.form_submit_button("🔍 Search"):
             narrowing = {"text": text.strip() or None, "order": None if order == "started_at" else order}
-            for name, value in narrowing.items():
-                if value is None:
-                    st.query_params.pop(name, None)
-                else:
-                    st.query_params[name] = value
+            say(narrowing | {"page": None})
             st.rerun()
 
 named = [name for name in ("list", EVER, *NARROWINGS, *SERVICE_LEVEL) if name in st.query_params and name not in ("text", "order")]
@@ -198,7 +199,7 @@ if named:
         for name in named:
             values = ", ".join(said_of(name, value) for value in st.query_params.get_all(name))
             if st.button(f"{plain(words(name))}: {plain(values)} ✕", key=f"without-{name}"):
-                st.query_params.pop(name, None)
+                say({name: None, "page": None})
                 st.rerun()
 
 total = page.one(listing.total, filters)
@@ -209,13 +210,25 @@ with st.container(horizontal=True, vertical_alignment="center", key="totals"):
         said += f" · talk {duration(total['talk_ms'])} · hold {duration(total['hold_ms'])}"
     st.markdown(said, width="content")
     pages = max(1, -(-rows // ROWS_ON_SCREEN))
-    at = st.pagination(pages, key=f"pages-{listing.rows}-{hash(filters.text)}-{rows}") if pages > 1 else 1
+    said_page = st.query_params.get("page", "")
+    at = min(int(said_page), pages) if said_page.isascii() and said_page.isdigit() and len(said_page) < 10 and int(said_page) else 1
+    if pages > 1:
+        at = st.pagination(pages, default=at, key=f"pages-{listing.rows}-{hash((repr(filters), rows))}-{at}")
+    say({"page": None if at == 1 else str(at)})
 
 if rows == 0:
+    if not page.ever:
+        stop_without_calls(page)
     if filters.text:
         nothing("Nothing matches the search. A number is found by any part of it, a name by any part, whatever the case.")
     else:
         nothing("No calls here. Widen the period or the filters above.")
+    with st.container(horizontal=True, gap="small", key="ways-out"):
+        if not page.ever and page.heeded.narrowed:
+            offer_to_clear(page)
+        if not page.ever and st.button("Look at all times", key="look-ever", help="Whatever the period and the filters say"):
+            say({EVER: "1"})
+            st.rerun()
     st.stop()
 
 shown = page.ask(listing.rows, replace(filters, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))

@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest
-from app.page import Cell, Link
+from app.page import Cell, Link, say, tabs
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
 REASONS = {
@@ -68,11 +68,7 @@ with_short = st.toggle(
     value=st.query_params.get("short") == "1",
     help="Short abandons: a wait of less than S (page Definitions).",
 )
-if with_short != (st.query_params.get("short") == "1"):
-    if with_short:
-        st.query_params["short"] = "1"
-    else:
-        st.query_params.pop("short", None)
+say({"short": "1" if with_short else None})
 filters = replace(page.filters, include_short=with_short)
 page = replace(page, filters=filters)
 # who waits, waits whatever the period: the window for calling back is what ends it
@@ -153,13 +149,13 @@ CLOSED: dict[str, Cell | str] = {
     "company": "Company",
 }
 
-waiting, closed, expired, withheld = st.tabs(
-    [
-        f"Waiting ({count(open_now)})",
-        f"Reached ({count(now['recovered'] + now['late'])})",
-        f"Given up ({count(now['expired'])})",
-        f"No number ({count(now['withheld'])})",
-    ]
+waiting, closed, expired, withheld = tabs(
+    {
+        "waiting": f"Waiting ({count(open_now)})",
+        "reached": f"Reached ({count(now['recovered'] + now['late'])})",
+        "given_up": f"Given up ({count(now['expired'])})",
+        "no_number": f"No number ({count(now['withheld'])})",
+    }
 )
 with waiting:
     st.caption(

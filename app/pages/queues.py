@@ -23,7 +23,7 @@ from app.charts import (
     until_last,
 )
 from app.filters import FORMULAS, LONGEST_T_S, service_level_of
-from app.page import Cell, Link, query_of_page
+from app.page import Cell, Link, query_of_page, say
 from app.shell import heading, not_subscribed, nothing, open_page
 
 WAITS = {"answered": BLUE, "caller_left": VERMILION, "overflowed": SLATE, "unanswered": OCHRE}
@@ -57,11 +57,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="service-lev
         value=asked.get("service_level_s"),
         placeholder="as set",
     )
-for name, value in (("formula", formula), ("within", "" if within is None else str(within))):
-    if value:
-        st.query_params[name] = value
-    else:
-        st.query_params.pop(name, None)
+say({"formula": formula or None, "within": None if within is None else str(within)})
 page = page.counted_by(query_of_page())
 filters, settings = page.filters, page.filters.settings
 said, explained = page.formula

@@ -275,7 +275,7 @@ def app_over(warehouses, monkeypatch, tmp_path):
     return opened
 
 
-def visit(app, page, **query):
+def visit(app, page, /, **query):
     """The app, gone to a page with a query."""
     app.query_params.clear()
     for name, value in query.items():

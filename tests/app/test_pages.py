@@ -417,3 +417,80 @@ def test_who_was_not_reached_has_a_bar_of_their_own(app_over):
     callers = int(next(filter(None, (re.search(r"in the period, by ([\d,]+) callers", text.value) for text in app.caption)))[1])
     assert rows["value"].sum() == callers
     assert rows.filter(pl.col("series") == "not reached", pl.col("value") > 0)["label"].to_list() == ["not yet"]
+
+
+def test_a_narrowing_tells_its_times_on_the_wall_clock(app_over):
+    at, until = "2026-11-19T09:00:00+00:00", "2026-11-19T10:00:00+00:00"
+    app = visit(app_over("demo").run(), "calls", at=at, until=until)
+    labels = [button.label.replace("\\", "") for button in app.button]
+    assert "At: Thu 19 Nov 2026, 10:00:00 ✕" in labels
+    assert "Until: Thu 19 Nov 2026, 11:00:00 ✕" in labels
+    visit(app, "calls", part=f"minute:{at}", ever="1")
+    assert "Part: minute: Thu 19 Nov 2026, 10:00:00 ✕" in [button.label.replace("\\", "") for button in app.button]
+
+
+def test_an_empty_list_says_why_and_offers_the_way_out(app_over):
+    app = visit(app_over("demo").run(), "calls", **{"from": "2027-05-01"})
+    assert "No calls in this period" in words_of(app)
+    app.button(key="nearest-day").click().run()
+    assert app.query_params["from"] == "2026-11-20"
+    assert "**No calls" not in words_of(app)
+    visit(app, "calls", queue="no such queue")
+    assert "The filters leave nothing" in words_of(app)
+    app.button(key="clear-all").click().run()
+    assert "queue" not in app.query_params
+    visit(app, "calls", text="no such person", direction="inbound")
+    assert "Nothing matches the search" in words_of(app)
+    app.button(key="clear-all").click().run()
+    assert "direction" not in app.query_params
+    assert app.query_params["text"] == "no such person"
+    app.button(key="look-ever").click().run()
+    assert app.query_params["ever"] == "1"
+    assert errors_of(app) == []
+    assert "holds no calls yet" in words_of(visit(app_over("empty").run(), "calls"))
+
+
+def test_the_page_of_a_list_stands_in_the_url_and_ends_with_its_rows(app_over):
+    app = app_over("demo").run()
+    rows = {place: visit(app, "calls", period="28d", **query).dataframe[0].value for place, query in enumerate(({}, {"page": "2"}))}
+    assert (len(rows[0]), len(rows[1])) == (100, 100)
+    assert rows[0]["Start"].min() >= rows[1]["Start"].max()
+    assert app.query_params["page"] == "2"
+    for beyond, kept in (("999", True), ("0", False), ("x", False), ("٣", False)):
+        visit(app, "calls", period="28d", page=beyond)
+        assert errors_of(app) == []
+        assert ("page" in app.query_params, app.query_params.get("page") == beyond) == (kept, False)
+    visit(app, "calls", period="28d", page="2", figure="inbound")
+    next(button for button in app.button if button.label.startswith("Figure")).click().run()
+    assert "page" not in app.query_params
+
+
+def test_a_least_number_of_offers_stands_in_the_url_and_in_the_file(app_over, files):
+    app = visit(app_over("demo").run(), "agents", period="28d", least="20")
+    assert table(app, "Offers", "Lost")["Offers"].min() >= 20
+    assert files["people"] == "Last 28 days: Sat 24 Oct – Fri 20 Nov 2026; people with at least 20 offers"
+    app.slider[0].set_value(30).run()
+    assert app.query_params["least"] == "30"
+    assert errors_of(visit(app, "agents", least="many")) == []
+
+
+def test_the_open_tab_stands_in_the_url(app_over):
+    app = visit(app_over("demo").run(), "missed", period="28d", tab="given_up")
+    assert app.query_params["tab"] == "given_up"
+    assert [tab.label.split(" (")[0] for tab in app.tabs] == ["Waiting", "Reached", "Given up", "No number"]
+    assert app.get("tab_container")[0].proto.tab_container.default_tab_index == 2
+    visit(app, "missed", tab="no such tab")
+    assert errors_of(app) == []
+    assert "tab" not in app.query_params
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_offers_its_link(app_over, page):
+    app = visit(app_over("demo").run(), page)
+    assert any("period=7d" in code.value and "?" in code.value for code in app.code)
+
+
+def test_a_grid_holds_all_rows_so_that_it_can_sort_them(app_over):
+    app = visit(app_over("demo").run(), "missed", period="all")
+    rows = next(tab.label for tab in app.tabs if tab.label.startswith("Reached"))
+    assert len(table(app, "How", "Reached")) == counted(rows) > 100
