@@ -7,7 +7,7 @@ Vega draws instants in the time zone of the *browser*. The reader's zone is a se
 wall clock of that zone, in ms as if it were UTC, on a scale of type `utc`; tooltips are text made here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -137,6 +137,15 @@ def short(text: object, *, limit: int = 60) -> str:
     """The beginning of a long text; a name of 10 kB must not push a page aside."""
     flat = " ".join(str(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def worded(column: pl.Series, say: Callable[[Any], str], *, nulls: bool = False) -> pl.Series:
+    """`say` of each value; without `nulls` they stay null.
+
+    Not `map_elements`: that calls Python from polars' own threads, and where another reader's thread waits for these with the
+    interpreter's lock in its hand, as `to_pandas` does, the whole process stops for good.
+    """
+    return pl.Series(column.name, [None if value is None and not nulls else say(value) for value in column], dtype=pl.String)
 
 
 def change(now: float | None, before: float | None, kind: Literal["count", "share", "duration"]) -> str | None:
@@ -389,12 +398,12 @@ def bars(
     name: str | None = None,
 ) -> Drawing:
     """Horizontal bars with their figure beside them, in the frame's order. `coloured`: a colour for each label."""
-    said = pl.col(value).map_elements(count, return_dtype=pl.String)
+    said = worded(frame[value], count)
     if share is not None:
-        said = pl.concat_str(said, pl.lit("  ·  "), pl.col(share).map_elements(percent, return_dtype=pl.String, skip_nulls=False))
+        said = said + "  ·  " + worded(frame[share], percent, nulls=True)
     rows = frame.select(
         key=pl.col(label).fill_null(""),
-        label=pl.col(label).map_elements(lambda text: short(words(text), limit=34), return_dtype=pl.String, skip_nulls=False),
+        label=worded(frame[label], lambda text: short(words(text), limit=34), nulls=True),
         value=pl.col(value),
         text=said,
     )
@@ -429,7 +438,7 @@ def stacked_rows(
     """Horizontal bars stacked by `series`, in the order of `colours`; labels in the frame's order. `key`: what a click gives."""
     ranks = {word: place for place, word in enumerate(colours)}
     rows = frame.select(
-        label=pl.col(label).map_elements(lambda text: short(text, limit=30), return_dtype=pl.String),
+        label=worded(frame[label], lambda text: short(text, limit=30)),
         value=pl.col(value),
         series=pl.col(series),
         rank=pl.col(series).replace_strict(ranks, default=99),
@@ -455,13 +464,14 @@ def stacked_rows(
 def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str, end: str) -> Drawing:
     """For each label a bar from low to high, a mark at the middle, a thin line on to the end; values in ms, shown in minutes."""
     rows = frame.select(
-        label=pl.col(label).map_elements(lambda text: short(text, limit=30), return_dtype=pl.String),
+        label=worded(frame[label], lambda text: short(text, limit=30)),
         **{part: pl.col(column) / 60_000 for part, column in (("low", low), ("middle", middle), ("high", high), ("end", end))},
-        tip=pl.struct(middle, low, high, end).map_elements(
-            lambda row: (
+        tip=pl.Series(
+            [
                 f"median {duration(row[middle])}, half {duration(row[low])} – {duration(row[high])}, 90 % below {duration(row[end])}"
-            ),
-            return_dtype=pl.String,
+                for row in frame.iter_rows(named=True)
+            ],
+            dtype=pl.String,
         ),
     )
     order = list(rows["label"].unique(maintain_order=True))
@@ -656,9 +666,7 @@ def lanes(
             axis=alt.Axis(labelExpr=_SINCE, labelOverlap="greedy", tickMinStep=1000),
         )
     present = _present(frame, "kind", colours)
-    rows = frame.select(
-        "lane", "kind", "from_ms", "until_ms", "text", "tip", "key", word=pl.col("kind").map_elements(words, return_dtype=pl.String)
-    )
+    rows = frame.select("lane", "kind", "from_ms", "until_ms", "text", "tip", "key", word=worded(frame["kind"], words))
     base = alt.Chart(_values(rows)).encode(
         y=alt.Y(
             "lane:N", sort=ordered, scale=alt.Scale(domain=ordered), title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)

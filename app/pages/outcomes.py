@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import OUTCOMES, bars, change, columns, count, lines, percent, stacked_bars, words
+from app.charts import OUTCOMES, bars, change, columns, count, lines, percent, stacked_bars, worded, words
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
@@ -140,7 +140,7 @@ trend = page.ask("cause_trend")
 if trend.height:
     page.chart(
         lines(
-            trend.with_columns(label=pl.Series(page.labels(trend)), cause=trend["cause"].map_elements(words, return_dtype=pl.String)),
+            trend.with_columns(label=pl.Series(page.labels(trend)), cause=worded(trend["cause"], words)),
             x="label",
             y="calls",
             series="cause",
