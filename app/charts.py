@@ -714,8 +714,15 @@ def wall_clock_ms(at: pl.Expr, time_zone: str) -> pl.Expr:
     return at.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms")
 
 
-# in columns, so that on a narrow screen a long legend goes on below instead of out of the picture
-_LEGEND: Final = alt.Legend(orient="top", title=None, labelLimit=150, symbolType="square", columns=3, columnPadding=12)
+# in columns, fewer on a narrow screen, so that there a long legend goes on below instead of out of the picture
+_LEGEND: Final = alt.Legend(
+    orient="top",
+    title=None,
+    labelLimit=150,
+    symbolType="square",
+    columns=alt.ExprRef("width < 380 ? 2 : width < 640 ? 3 : 6"),
+    columnPadding=12,
+)
 
 
 def _colour(field: str, domain: Sequence[str], colours: Sequence[str]) -> alt.Color:

@@ -165,7 +165,7 @@ def _filter_bar(page: Page, uses: frozenset[str]) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="chips", gap="xsmall"):
         for text, used in page.chips:
-            st.markdown(f":gray-badge[{plain(text)}]" if used else f":gray[~~{plain(text)}~~ not used here]", width="content")
+            st.markdown(f":gray-badge[{plain(text) if used else f'~~{plain(text)}~~ not used here'}]", width="content")
         if page.choice.narrowed and st.button("✕ clear filters", type="tertiary", key="clear-filters"):
             _remember(page.choice.widened)
             st.rerun()

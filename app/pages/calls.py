@@ -145,7 +145,8 @@ LISTS = {
 
 
 # narrowings whose values are words of ours; the others are names and numbers of calls, and stay as they are
-OUR_WORDS = {"list", "figure", "outcome", "category", "ended_by", "reason", "state", "going"}
+OUR_WORDS = {"list", "figure", "outcome", "category", "ended_by", "reason", "state", "going", "formula"}
+TITLES = {"within": "T", "at": "from", "formula": "service level"}
 
 
 def said_of(name: str, value: str) -> str:
@@ -154,6 +155,8 @@ def said_of(name: str, value: str) -> str:
         text = part_words(value, page.time_zone)
     elif name in ("at", "until"):
         text = instant_words(value, page.time_zone)
+    elif name == "within":
+        text = f"{value} s"
     elif name == "of_agent":
         text = page.names.get(value, value)
     else:
@@ -198,7 +201,9 @@ if named:
         st.caption("Only:", width="content")
         for name in named:
             values = ", ".join(said_of(name, value) for value in st.query_params.get_all(name))
-            if st.button(f"{plain(words(name))}: {plain(values)} ✕", key=f"without-{name}"):
+            if st.button(
+                "Of all time ✕" if name == EVER else f"{plain(words(TITLES.get(name, name)))}: {plain(values)} ✕", key=f"without-{name}"
+            ):
                 say({name: None, "page": None})
                 st.rerun()
 
@@ -221,6 +226,8 @@ if rows == 0:
         stop_without_calls(page)
     if filters.text:
         nothing("Nothing matches the search. A number is found by any part of it, a name by any part, whatever the case.")
+    elif page.ever:
+        nothing("There are none at any time.")
     else:
         nothing("No calls here. Widen the period or the filters above.")
     with st.container(horizontal=True, gap="small", key="ways-out"):

@@ -159,3 +159,14 @@ def test_dark_mode_is_dark_and_nothing_runs_out_of_a_narrow_screen(opened, width
             width,
         )
         raise AssertionError(f"wider than {width}: {wide}") from error
+
+
+@pytest.mark.parametrize("page", ["overview", "missed", "queues", "quality"])
+def test_no_word_of_a_tile_is_cut_on_a_narrow_screen(opened, page):
+    seen = opened(f"/{page}?period=28d")
+    seen.page.set_viewport_size({"width": 390, "height": 900})
+    cut = """() => [...document.querySelectorAll('[class*="st-key-tile-"] *')]
+        .filter(e => getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
+    seen.page.wait_for_timeout(1500)
+    assert seen.page.evaluate("document.querySelectorAll('[class*=\"st-key-tile-\"]').length") > 3
+    assert seen.page.evaluate(cut) == []

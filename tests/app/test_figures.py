@@ -65,7 +65,7 @@ def test_a_list_is_counted_by_the_t_that_the_reader_has_chosen(app_over):
         assert found / table.value["Offered"].iloc[row] == pytest.approx(table.value["Service level"].iloc[row])
         visit(opened.app, "calls", **query)
         assert f"**{stated[within][1]:,} visits of queues**" in [text.value.split(" in ")[0] for text in opened.app.markdown]
-        assert any(button.label.startswith("Within") for button in opened.app.button)
+        assert f"T: {within} s ✕" in [button.label for button in opened.app.button]
     # a T that is left out would make both lists alike
     assert stated[10][0] < stated[30][0]
     assert stated[10][1] < stated[30][1]

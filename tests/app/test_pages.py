@@ -423,7 +423,7 @@ def test_a_narrowing_tells_its_times_on_the_wall_clock(app_over):
     at, until = "2026-11-19T09:00:00+00:00", "2026-11-19T10:00:00+00:00"
     app = visit(app_over("demo").run(), "calls", at=at, until=until)
     labels = [button.label.replace("\\", "") for button in app.button]
-    assert "At: Thu 19 Nov 2026, 10:00:00 ✕" in labels
+    assert "From: Thu 19 Nov 2026, 10:00:00 ✕" in labels
     assert "Until: Thu 19 Nov 2026, 11:00:00 ✕" in labels
     visit(app, "calls", part=f"minute:{at}", ever="1")
     assert "Part: minute: Thu 19 Nov 2026, 10:00:00 ✕" in [button.label.replace("\\", "") for button in app.button]
