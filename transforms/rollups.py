@@ -232,6 +232,7 @@ CONCURRENCY_BY_MINUTE: Final = Table(
         Column(
             "peak", COUNT, "The most calls open at one instant of the minute; an end and a start at one instant do not overlap", "count"
         ),
+        Column("peak_at", INSTANT, "The first instant with so many", "UTC"),
         Column("busy_ms", COUNT, "Sum over calls of the time open within the minute", "ms"),
     ),
     ("minute_at", "company"),
@@ -245,7 +246,7 @@ CONCURRENCY_BY_QUARTER: Final = Table(
         _QUARTER,
         _COMPANY,
         Column("peak", COUNT, "The greatest peak of its minutes", "count"),
-        Column("peak_at", INSTANT, "The first minute with that peak", "UTC"),
+        Column("peak_at", INSTANT, "The first instant with so many", "UTC"),
         Column("busy_ms", COUNT, "Sum over calls of the time open within the quarter hour", "ms"),
     ),
     ("quarter_at", "company"),
@@ -681,7 +682,10 @@ _FILL: Final[dict[str, str]] = {
             from numbered_contacts
             group by company, external_key, episode having misses > 0)""",
     "concurrency_by_minute": """
+        select * exclude (highest), make_timestamptz((epoch_ms(minute_at) + peak * 60000 - highest) * 1000) as peak_at from (
+        -- of two instants with as many calls the earlier is the higher: one maximum for both, cheaper than min_by()
         select minute_at, company, peak_of(open_calls)::bigint as peak,
+            max(open_calls * 60000 - epoch_ms(greatest(from_at, minute_at)) % 60000)::bigint as highest,
             sum(open_calls * (epoch_ms(least(until_at, minute_at + interval 1 minute)) - epoch_ms(greatest(from_at, minute_at))))::bigint
                 as busy_ms
         from (
@@ -697,9 +701,9 @@ _FILL: Final[dict[str, str]] = {
                           union all select company, hour_at, until_at, -1 from todo_hours)
                     group by all having sum(change) <> 0))
             where open_calls > 0)
-        group by all""",
+        group by all)""",
     "concurrency_by_quarter": """
-        select quarter_of(minute_at) as quarter_at, company, peak_of(peak) as peak, min_by(minute_at, (-peak, minute_at)) as peak_at,
+        select quarter_of(minute_at) as quarter_at, company, peak_of(peak) as peak, min_by(peak_at, (-peak, peak_at)) as peak_at,
             sum(busy_ms) as busy_ms
         from todo_minutes group by all""",
     "offers_by_day": "from todo_offer_units",

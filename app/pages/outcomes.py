@@ -26,8 +26,8 @@ def of_prefix(figure: str, *outcomes: str) -> Callable[[Mapping[str, Any]], Link
 
 def during(row: Mapping[str, Any]) -> Link:
     at = row["peak_at"]
-    until = at + timedelta(minutes=1)
-    return "calls", {"part": f"minute:{at.isoformat()}", "of_company": row["company"], "ever": "1", "until": until.isoformat()}
+    until = at + timedelta(milliseconds=1)
+    return "calls", {"part": f"instant:{at.isoformat()}", "of_company": row["company"], "ever": "1", "until": until.isoformat()}
 
 
 page = open_page("Outcomes", "Why do calls fail or end, and who hangs up?")
@@ -73,7 +73,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         report="concurrency",
         metric="peak_of",
         link=during(most[0]) if most else None,
-        link_text="the calls of that minute",
+        link_text=f"the {count(most[0]['peak'])} calls open then" if most else "",
         note=page.instant(most[0]["peak_at"]) if most else "no call in this period",
     )
 
@@ -221,7 +221,7 @@ if at_once.height:
             {
                 "interval_at": "From",
                 "peak": Cell("At once", during),
-                "peak_at": Cell("First in the minute", during),
+                "peak_at": Cell("First at", during),
                 "busy_ms": "Time in calls",
                 "erlangs": "Erlangs",
                 "company": "Company",

@@ -18,5 +18,5 @@ where is_figure($figure, direction, has_end, answered_at, answered_by_at, abando
   and ($number is null or external_key = $number)
   and is_part($part_of, $part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
       caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
-      call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
+      concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
   and ($text is null or is_found($text, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))

@@ -6,7 +6,7 @@
 --   company VARCHAR The company
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
 --   peak BIGINT [calls] The most calls open at one instant
---   peak_at TIMESTAMPTZ [UTC] The first minute with that many
+--   peak_at TIMESTAMPTZ [UTC] The first instant with that many
 --   busy_ms BIGINT [ms] Time in calls
 --   erlangs DOUBLE [erlangs] Time in calls / time
 with counted as (
@@ -15,7 +15,7 @@ with counted as (
     where $period_on_quarters and ($start is null or quarter_at >= $start) and ($stop is null or quarter_at < $stop)
       and ($companies is null or list_contains($companies::varchar[], company))
     union all
-    select company, quarter_of(minute_at), peak_of(peak), min_by(minute_at, (-peak, minute_at)), sum(busy_ms)
+    select company, quarter_of(minute_at), peak_of(peak), min_by(peak_at, (-peak, peak_at)), sum(busy_ms)
     from concurrency_by_minute
     where not $period_on_quarters and ($start is null or minute_at >= $start) and ($stop is null or minute_at < $stop)
       and ($companies is null or list_contains($companies::varchar[], company))

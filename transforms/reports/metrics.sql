@@ -676,9 +676,9 @@ create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_sho
 create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
 -- Whether a call belongs to a part of a report: a row of it, or one of its columns. part_of says what the report groups by; without
 -- it every call does. A queue is chosen by listed_calls() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
--- a minute is told by its first instant, and has the calls that were open in it, until call_end().
+-- of an instant are the calls that were open then, as the peak counts them: until concurrent_until().
 create or replace macro is_part(part_of, part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone,
-        caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, ended_by_at, time_zone) as
+        caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, open_until, time_zone) as
     part_of is null or coalesce(case part_of
         when 'company' then company = part
         when 'direction' then direction = part
@@ -689,7 +689,7 @@ create or replace macro is_part(part_of, part, company, direction, trunk_name, a
         when 'prefix' then left(replace(coalesce(external_phone, ''), ' ', ''), 5) = part
         when 'caller' then agent_of(company, caller_extension, caller_user_id) = part
         when 'hour' then minute_of_week(started_at, time_zone) // 60 = try_cast(part as integer)
-        when 'minute' then started_at < try_cast(part as timestamptz) + to_minutes(1) and ended_by_at > try_cast(part as timestamptz)
+        when 'instant' then started_at <= try_cast(part as timestamptz) and open_until > try_cast(part as timestamptz)
         when 'flaw' then case part
             when 'without_start' then not has_start
             when 'late_events' then late_events > 0

@@ -672,18 +672,20 @@ def test_reasons_in_their_order() -> None:
 
 
 def test_peak_is_exact_and_an_end_makes_room_for_a_start() -> None:
-    """Two calls overlap by 30 s; a third starts in the instant in which the second ends."""
+    """Two calls overlap by 15 s; a third starts in the instant in which the second ends."""
     con = of(
         answered(1, wait=5 * SECOND, talk=85 * SECOND),  # 0:00–1:30
-        answered(2, minute=1, wait=5 * SECOND, talk=85 * SECOND, phone="+15550102"),  # 1:00–2:30
-        answered(3, minute=2.5, wait=5 * SECOND, talk=25 * SECOND, phone="+15550103"),  # 2:30–3:00
+        answered(2, minute=1.25, wait=5 * SECOND, talk=85 * SECOND, phone="+15550102"),  # 1:15–2:45
+        answered(3, minute=2.75, wait=5 * SECOND, talk=10 * SECOND, phone="+15550103"),  # 2:45–3:00
     )
-    minutes = con.sql(
-        "select epoch_ms(minute_at) // 60000 - $first, peak, busy_ms from concurrency_by_minute order by minute_at",
-        params={"first": int(MONDAY.timestamp()) // 60},
-    )
-    assert minutes.pl().rows() == [(0, 1, 60_000), (1, 2, 90_000), (2, 1, 60_000)]
-    assert table(con, "concurrency", "peak", "peak_at", "busy_ms", filters=replace(ALL, grain="day")) == [(2, at(1), 210_000)]
+    minutes = con.sql("select minute_at, peak, peak_at, busy_ms from concurrency_by_minute order by minute_at").pl().rows()
+    assert minutes == [(at(0), 1, at(0), 60_000), (at(1), 2, at(1.25), 75_000), (at(2), 1, at(2), 60_000)]
+    for filters in (replace(ALL, grain="day"), Filters(start=at(-1), end=at(4), grain="day")):  # by quarters, and by minutes
+        assert table(con, "concurrency", "peak", "peak_at", "busy_ms", filters=filters) == [(2, at(1.25), 195_000)]
+    of_instants = [(0, 1), (1.25, 2), (1.5, 1), (2.75, 1), (3, 0)]
+    assert [one(con, "calls_total", Filters(part=f"instant:{at(minute).isoformat()}"))["calls"] for minute, _ in of_instants] == [
+        calls for _, calls in of_instants
+    ]  # fmt: skip
 
 
 # --- the flow of events ----------------------------------------------------------------------------------------------

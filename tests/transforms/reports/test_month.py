@@ -20,7 +20,7 @@ from ingest.config import QueueSettings, Reports
 from ingest.simulate.scenario import Scenario, events
 from tests.builders import facts, rows
 from tests.warehouses import warehouse_with
-from transforms.reports.catalog import Filters, ask
+from transforms.reports.catalog import Filters, Grain, ask
 
 END = datetime(2026, 3, 31, 10, 7, tzinfo=UTC)
 ROME = ZoneInfo("Europe/Rome")
@@ -246,7 +246,7 @@ def test_episodes_equal_a_second_computation(con: duckdb.DuckDBPyConnection, mon
 
 
 def test_concurrency_equals_a_second_computation(con: duckdb.DuckDBPyConnection, month: dict[str, Any]) -> None:
-    expected: dict[tuple[str, datetime], int] = {}
+    expected: dict[tuple[str, datetime], tuple[int, datetime]] = {}
     spans: dict[str, list[tuple[datetime, datetime]]] = {}
     for call in rows(month["frames"]["calls"]):
         phases = timedelta(milliseconds=sum(call[f"{phase}_ms"] for phase in ("ring", "talk", "hold", "other")))
@@ -256,9 +256,10 @@ def test_concurrency_equals_a_second_computation(con: duckdb.DuckDBPyConnection,
             for moment in {start, *(start.replace(second=0, microsecond=0) + timedelta(minutes=i) for i in range(-1, 3))}:
                 minute = moment.replace(second=0, microsecond=0)
                 open_now = sum(begin <= moment < end for begin, end in calls)
-                if open_now:
-                    expected[company, minute] = max(expected.get((company, minute), 0), open_now)
-    found = {(row[0], row[1]): row[2] for row in con.sql("select company, minute_at, peak from concurrency_by_minute").pl().rows()}
+                if open_now:  # the most, and of as many the first
+                    expected[company, minute] = min(expected.get((company, minute), (0, moment)), (-open_now, moment))
+    minutes = con.sql("select company, minute_at, -peak, peak_at from concurrency_by_minute").pl().rows()
+    found = {(company, minute): (fewest, moment) for company, minute, fewest, moment in minutes}
     assert expected.items() <= found.items()
     busy = con.sql("select sum(busy_ms)::bigint from concurrency_by_minute").fetchall()[0][0]
     assert busy == sum((end - start) // timedelta(milliseconds=1) for calls in spans.values() for start, end in calls)
@@ -343,6 +344,18 @@ def test_each_row_of_the_breakdown_opens_a_list_of_as_many(con: duckdb.DuckDBPyC
     assert set(found["dimension"]) == {"company", "direction", "trunk", "queue", "department", "cause"} - (
         {"queue"} if filters.directions else set()
     )
+
+
+@pytest.mark.parametrize("grain", ["hour", "month"])
+def test_a_peak_opens_the_calls_that_were_open_at_its_instant(con: duckdb.DuckDBPyConnection, filters: Filters, grain: Grain) -> None:
+    peaks = (
+        ask(con.cursor(), "concurrency", replace(filters, grain=grain)).sort("peak", "peak_at").select("company", "peak", "peak_at").rows()
+    )
+    assert peaks[-1][1] > 1
+    for company, peak, at in peaks[-8:]:
+        listed = replace(ALL, companies=(company,), part=f"instant:{at.isoformat()}", end=at + timedelta(milliseconds=1))
+        assert one(con, "calls_total", listed)["calls"] == peak
+        assert ask(con.cursor(), "calls", listed).height == peak
 
 
 # --- pages agree -----------------------------------------------------------------------------------------------------
