@@ -33,13 +33,14 @@ left_early as (
         using (company, call_id)
     where not $days_rolled and is_short_abandon(direction, abandoned, wait_ms, $short_ms)),
 short as (
-    select case when grouping(company) = 0 then 'company' when grouping(direction) = 0 then 'direction' when grouping(trunk_name) = 0 then 'trunk'
-            else 'cause' end as dimension,
-        coalesce(company, direction, trunk_name, end_cause_name) as value, count(*) as short_abandoned
-    from left_early
-    group by grouping sets ((company), (direction), (trunk_name), (end_cause_name))
-    union all
-    select 'queue', queue_name, count(*) from (select unnest(queues) as queue_name from left_early) group by 2)
+    select dimension, value, sum(calls) as short_abandoned
+    from (
+        select case when grouping(company) = 0 then 'company' when grouping(direction) = 0 then 'direction' when grouping(trunk_name) = 0 then 'trunk'
+                when grouping(queues) = 0 then 'queue' else 'cause' end as dimension,
+            unnest(case when grouping(queues) = 0 then queues else [coalesce(company, direction, trunk_name, end_cause_name)] end) as value, count(*) as calls
+        from left_early
+        group by grouping sets ((company), (direction), (trunk_name), (queues), (end_cause_name)))
+    group by 1, 2)
 select dimension, value, calls, offered, answered, left_waiting - coalesce(short_abandoned, 0) as abandoned, talk_ms
 from counted left join short using (dimension, value)
 order by dimension, calls desc, value
