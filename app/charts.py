@@ -217,6 +217,13 @@ def with_rest(frame: pl.DataFrame, *, whole: str, parts: Sequence[str], name: st
     return frame.with_columns((pl.col(whole) - pl.sum_horizontal(parts)).alias(name))
 
 
+def within_step(frame: pl.DataFrame, steps: pl.DataFrame, step: str) -> pl.DataFrame:
+    """The rows whose age_ms lies in a step of `steps` (within, above_ms, until_ms: null is no end); of an unknown step all."""
+    for above, until in steps.filter(pl.col("within") == step).drop_nulls("above_ms").select("above_ms", "until_ms").iter_rows():
+        frame = frame.filter(pl.col("age_ms") > above, pl.lit(until is None) | (pl.col("age_ms") <= pl.lit(until, pl.Int64)))
+    return frame
+
+
 def until_last(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The rows of a histogram up to the last that counts anything."""
     counted = frame.select(pl.sum_horizontal(names).alias("n")).with_row_index().filter(pl.col("n") > 0)["index"].to_list()

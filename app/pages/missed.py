@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest
+from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest, within_step
 from app.page import Cell, Link, say, tabs
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
@@ -21,6 +21,9 @@ REASONS = {
     "abandoned_in_queue": "the caller left the queue",
     "other": "other",
 }
+
+HOW = {"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"}
+REACHED = ("we called", "they rang again")
 
 
 def to_number(row: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
@@ -121,6 +124,11 @@ with st.grid(5, min_column_width=165, gap="small"):
         note=f"{count(now['tries'])} of our tries reached nobody",
     )
 
+recovery = page.ask("missed_recovery", filters)
+step, how = st.query_params.get("step", ""), st.query_params.get("how", "")
+# of a bar below, whose callers alone are then among those reached
+bar = f"{how}, bar “{step}”" if step in recovery.drop_nulls("above_ms")["within"] and how in REACHED else None
+
 COLUMNS: dict[str, Cell | str] = {
     "external_phone": Cell("Number", to_number),
     "caller_name": Cell("Name", to_number),
@@ -170,8 +178,13 @@ with closed:
     st.caption("Of those who called in vain in the period.")
     of_reached = replace(filters, states=("recovered", "late"))
     reached = page.ask("missed_callers", of_reached)
+    if bar is not None and st.button(f"{bar} ✕", key="without-step"):
+        say({"step": None, "how": None})
+        st.rerun()
+    if bar is not None:
+        reached = within_step(reached, recovery, step).filter(pl.col("recovered_how") == how)
     if reached.height:
-        page.table("missed_callers", reached, CLOSED, name="callers reached", filters=of_reached)
+        page.table("missed_callers", reached, CLOSED, name="callers reached", filters=of_reached, also=[bar] if bar else [])
     else:
         nothing("Nobody has been reached again yet.")
 with expired:
@@ -231,27 +244,32 @@ with left:
 with right:
     heading(
         "Within what time we reach them",
-        note="Of those who called in vain in the period: who rang again, whom we called, and whom nobody has reached.",
+        note="Of those who called in vain in the period: who rang again, whom we called, whom nobody has reached. Click a bar.",
     )
-    recovery = page.ask("missed_recovery", filters)
     if recovery.height:
-        page.chart(
+        picked = page.chart(
             stacked_rows(
                 unpivoted(
                     with_rest(recovery, whole="episodes", parts=["we_called", "they_rang"], name="not_reached"),
                     index=["within"],
                     names=["we_called", "they_rang", "not_reached"],
-                    labels={"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"},
+                    labels=HOW,
                 ),
                 label="within",
                 value="value",
                 series="series",
                 colours={"we called": BLUE, "they rang again": TEAL, "not reached": OCHRE},
                 x_title="callers",
+                name="bar",
             ),
             report="missed_recovery",
-            key="recovery",
+            # another picture once a bar is chosen, or its choice would be made again on each run
+            key=f"recovery-{step}-{how}",
             alt="Callers reached, by time since their first call in vain",
+            chosen="bar",
         )
+        if picked and picked["series"] in REACHED:
+            say({"tab": "reached", "step": picked["key"], "how": picked["series"]})
+            st.rerun()
     else:
         nothing("Nobody has been reached again yet.")

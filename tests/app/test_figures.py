@@ -40,6 +40,8 @@ class Opened:
         states.widgets.append(WidgetState(id=element.proto.id, string_value=json.dumps({"selection": selection})))
         self.app._run(states)
         assert [error.message for error in self.app.exception] == []
+        if self.app.title[0].value == "Missed callers":  # of callers reached the list is a tab of the page itself
+            return next(table.value for table in self.app.dataframe if "How" in table.value.columns).shape[0]
         if self.app.title[0].value != "Calls":
             return None
         said = next(text.value for text in self.app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
@@ -86,7 +88,7 @@ def test_every_count_of_a_table_leads_to_as_many_rows(app_over, page):
                 assert (list(frame.columns), label, found) == (list(frame.columns), label, stated)
 
 
-@pytest.mark.parametrize(("page", "pictures"), [("overview", 3), ("missed", 1), ("queues", 2), ("agents", 1), ("outcomes", 3)])
+@pytest.mark.parametrize(("page", "pictures"), [("overview", 3), ("missed", 2), ("queues", 2), ("agents", 1), ("outcomes", 3)])
 def test_every_bar_of_a_picture_leads_to_as_many_rows(app_over, page, pictures):
     opened = Opened(app_over("demo"), page)
     clickable = [chart for chart in opened.charts if chart.proto.selection_mode]
@@ -95,6 +97,7 @@ def test_every_bar_of_a_picture_leads_to_as_many_rows(app_over, page, pictures):
         (param,) = json.loads(chart.proto.spec)["params"]
         of = pl.read_ipc_stream(chart.proto.datasets[0].data.data).to_dicts()
         value = next(name for name in ("y", "value") if isinstance(of[0].get(name), int | float))
+        of = [row for row in of if row.get("series") != "not reached"]  # they are in two lists
         row = max(of, key=lambda row: row[value])
         fields = param["select"]["fields"]
         total = sum(other[value] for other in of if all(other[field] == row[field] for field in fields))

@@ -494,3 +494,19 @@ def test_a_grid_holds_all_rows_so_that_it_can_sort_them(app_over):
     app = visit(app_over("demo").run(), "missed", period="all")
     rows = next(tab.label for tab in app.tabs if tab.label.startswith("Reached"))
     assert len(table(app, "How", "Reached")) == counted(rows) > 100
+
+
+def test_the_callers_of_a_bar_are_named_in_the_file_and_can_be_left_again(app_over, files):
+    app = app_over("demo").run()
+    view = {"period": "28d", "tab": "reached"}
+    everyone = len(table(visit(app, "missed", **view), "How", "Reached"))
+    visit(app, "missed", **view, step="1 day", how="we called")
+    some = table(app, "How", "Reached")
+    assert 0 < len(some) < everyone
+    assert set(some["How"]) == {"we called"}
+    assert files["callers reached"].endswith("; state: recovered, late; we called, bar “1 day”")
+    app.button(key="without-step").click().run()
+    assert len(table(app, "How", "Reached")) == everyone
+    assert "step" not in app.query_params
+    visit(app, "missed", **view, step="not yet", how="we called")
+    assert len(table(app, "How", "Reached")) == everyone

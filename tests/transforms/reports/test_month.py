@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import orjson
+import polars as pl
 import polars.selectors as cs
 import pytest
 
@@ -322,6 +323,13 @@ def test_figures_of_missed_callers_are_the_counts_of_their_lists(con: duckdb.Duc
     for reason, misses in ask(con.cursor(), "missed_reasons", filters).select("reason", "misses").rows():
         assert ask(con.cursor(), "missed_calls", replace(filters, reasons=(reason,))).height == misses
     assert sum(ask(con.cursor(), "missed_recovery", filters)["episodes"]) == summary["episodes"]
+    reached = ask(con.cursor(), "missed_callers", replace(filters, states=("recovered", "late")))
+    for above, until, they_rang, we_called in (
+        ask(con.cursor(), "missed_recovery", filters).drop_nulls("above_ms").select("above_ms", "until_ms", "they_rang", "we_called").rows()
+    ):
+        within = reached.filter(pl.col("age_ms") > above, pl.lit(until is None) | (pl.col("age_ms") <= (until or 0)))
+        found = Counter(within["recovered_how"].to_list())
+        assert (found["they rang again"], found["we called"]) == (they_rang, we_called)
 
 
 def test_outcomes_causes_and_sides_open_lists_of_as_many(con: duckdb.DuckDBPyConnection, filters: Filters) -> None:
