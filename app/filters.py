@@ -312,6 +312,12 @@ def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters
     )
 
 
+def of_who_waits(filters: Filters, *, as_of: datetime) -> Filters:
+    """Who called in vain and still waits, whatever the period. All their calls in vain lie within the window for calling back, and
+    over years of calls that is much less to look through than everything: the answer is the same."""
+    return replace(filters, start=as_of - timedelta(days=filters.settings.callback_days + 1), end=None, states=("open",))
+
+
 def span_of(day: date, *, zone: ZoneInfo, as_of: datetime) -> tuple[datetime, datetime]:
     """A local day from its beginning to its end, of the day that is not over to the as-of time."""
     start, end = _midnight(day, zone), _midnight(day + timedelta(days=1), zone)

@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest, within_step
+from app.filters import of_who_waits
 from app.page import Cell, Link, say, tabs
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
@@ -74,8 +75,7 @@ with_short = st.toggle(
 say({"short": "1" if with_short else None})
 filters = replace(page.filters, include_short=with_short)
 page = replace(page, filters=filters)
-# who waits, waits whatever the period: the window for calling back is what ends it
-open_ones = replace(filters, start=None, end=None, states=("open",))
+open_ones = of_who_waits(filters, as_of=page.as_of)
 open_now = page.one("missed_summary", open_ones)["open"]
 open_callers = page.ask("missed_callers", open_ones)
 now, before = page.one("missed_summary", filters), page.usual("missed_summary", filters)

@@ -1,7 +1,6 @@
 """Are we answering, better or worse than usual?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -23,6 +22,7 @@ from app.charts import (
     unpivoted,
     week_labels,
 )
+from app.filters import of_who_waits
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
@@ -39,8 +39,8 @@ page = open_page("Overview", "Are we answering, better or worse than usual?")
 now, before = page.one("overview"), page.usual("overview")
 course = page.ask("call_volume")
 queues, queues_before, queue_course = page.one("queues_total"), page.usual("queues_total"), page.ask("queue_series")
-# who waits, waits whatever the period: as on Missed callers
-missed = page.one("missed_summary", replace(page.filters, start=None, end=None))
+who_waits = of_who_waits(page.filters, as_of=page.as_of)
+missed = page.one("missed_summary", who_waits)
 
 formula, explained = page.formula
 
@@ -132,6 +132,7 @@ with st.grid(4, min_column_width=165, gap="small"):
         count(missed["open"]),
         report="missed_summary",
         metric="episode_state",
+        filters=who_waits,
         link=("missed", {}),
         link_text=f"{count(missed['open'])} to call back",
         note=f"now, of the last {page.filters.settings.callback_days} days: whatever the period",

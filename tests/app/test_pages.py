@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import product
 from urllib.parse import parse_qs, parse_qsl
 
 import polars as pl
@@ -9,8 +10,12 @@ import pytest
 
 from app import page as page_module
 from app.export import Context
+from app.filters import of_who_waits
+from app.warehouse import Warehouse
+from ingest.config import Reports
 from tests.app.conftest import NAMES, PAGES, add_rows, facts_of, merged, visit, words_of
 from tests.warehouses import UNTIL, empty_warehouse
+from transforms.reports.catalog import Filters, ask
 
 NEVER_EMPTY = {"definitions", "quality", "call", "agent_day", "calls"}
 
@@ -260,6 +265,21 @@ def test_who_waits_for_us_does_not_depend_on_the_period(app_over):
     assert int(seen["today"]) > 0
 
 
+def test_who_waits_is_looked_for_where_all_are_found(warehouses):
+    """Within the window for calling back as among everything there ever was."""
+    opened, heights = Warehouse(warehouses["demo"]), []
+    with opened.cursor() as cursor:
+        for days, short in product((1, 3, 7, 30), (False, True)):
+            for queues in ((), ("Sales",), ("Support", "Billing")):
+                everything = Filters(settings=Reports(callback_days=days), queues=queues, include_short=short, states=("open",))
+                found = ask(cursor, "missed_callers", of_who_waits(everything, as_of=UNTIL))
+                heights.append(found.height)
+                assert found.equals(ask(cursor, "missed_callers", everything))
+                assert ask(cursor, "missed_summary", of_who_waits(everything, as_of=UNTIL))["open"].to_list() == [found.height]
+    opened.close()
+    assert max(heights) > 50
+
+
 def test_what_had_a_week_more_to_be_recovered_is_not_compared(app_over):
     app = visit(app_over("demo").run(), "missed", period="7d", compare="previous")
     assert {label: bool(tile(app, label).delta) for label in ("Open callers", "Recovered", "Median time to recovery", "Missed calls")} == {
@@ -317,7 +337,12 @@ WEEK = "Last 7 days: Sat 14 Nov – Fri 20 Nov 2026"
             "list of missed calls",
             f"{WEEK}; reason: nobody rang",
         ),
-        ("missed", {"direction": "outbound", "short": "1"}, "callers to call back", "All time; state: open; also callers who left at once"),
+        (
+            "missed",
+            {"direction": "outbound", "short": "1"},
+            "callers to call back",
+            "from Thu 12 Nov 2026, 18:30:00; state: open; also callers who left at once",
+        ),
         ("missed", {"queue": "Sales"}, "callers reached", f"{WEEK}; queue: Sales; state: recovered, late"),
         ("queues", {"within": "10"}, "queues", f"{WEEK}; T: 10 s for every queue"),
         (
