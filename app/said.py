@@ -80,9 +80,9 @@ def asked(
 
 
 def part_words(part: str, time_zone: str) -> str:
-    """`hour:34` → `hour: Tue 10`, `minute:<instant>` → on the wall clock; other values as they are."""
+    """`hour:34` → `hour: Tue 10`, `instant:<ISO>` → on the wall clock; other values as they are."""
     kind, _, value = part.partition(":")
-    if kind == "minute":
+    if kind == "instant":
         value = instant_words(value, time_zone)
     elif kind == "hour" and value.isascii() and value.isdigit() and int(value[:4]) < 168:
         value = f"{('Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun')[int(value) // 24]} {int(value) % 24:02d}:00"

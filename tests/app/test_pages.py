@@ -450,8 +450,8 @@ def test_a_narrowing_tells_its_times_on_the_wall_clock(app_over):
     labels = [button.label.replace("\\", "") for button in app.button]
     assert "From: Thu 19 Nov 2026, 10:00:00 ✕" in labels
     assert "Until: Thu 19 Nov 2026, 11:00:00 ✕" in labels
-    visit(app, "calls", part=f"minute:{at}", ever="1")
-    assert "Part: minute: Thu 19 Nov 2026, 10:00:00 ✕" in [button.label.replace("\\", "") for button in app.button]
+    visit(app, "calls", part=f"instant:{at}", ever="1")
+    assert "Part: instant: Thu 19 Nov 2026, 10:00:00 ✕" in [button.label.replace("\\", "") for button in app.button]
 
 
 def test_an_empty_list_says_why_and_offers_the_way_out(app_over):
