@@ -7,6 +7,7 @@ every night. Formats by the file's ending: .csv, .xlsx, .parquet.
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ import msgspec
 
 from app.export import Context, Format, exported
 from app.filters import Choice, filters_of, narrowed
-from app.page import columns_of
+from app.page import columns_of, is_by_person
 from app.said import asked
 from app.warehouse import Warehouse
 from ingest.config import load_config
@@ -35,12 +36,16 @@ def save(report: str, out: Path, view: str, config: Path | None) -> None:
     if file_format is None:
         raise UsageError(f"--out: {out.name}: the ending says the format: .csv, .xlsx or .parquet")
     settings = load_config(config, os.environ)
+    if not settings.reports.per_person and is_by_person(REPORTS[report]):
+        raise UsageError(f"{report}: figures of single persons are switched off: {settings.where}: reports.per_person is false")
     query = parse_qs(urlsplit(view).query or view.lstrip("?"), keep_blank_values=True)
     warehouse = Warehouse(settings.storage.warehouse_path)
     try:
         with warehouse.cursor() as cursor:
             as_of = ask(cursor, "as_of", Filters(settings=settings.reports))["as_of"][0]
             choice = Choice.of_query(query)
+            if not settings.reports.per_person:
+                choice = replace(choice, agents=())
             filters = narrowed(filters_of(choice, settings=settings.reports, as_of=as_of), query)
             rows = ask(cursor, report, filters)
             names = {row["value"]: row["label"] for row in ask(cursor, "options", filters).to_dicts() if row["kind"] == "agent"}

@@ -7,6 +7,7 @@ Vega draws instants in the time zone of the *browser*. The reader's zone is a se
 wall clock of that zone, in ms as if it were UTC, on a scale of type `utc`; tooltips are text made here.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -19,6 +20,7 @@ Drawing: TypeAlias = Any
 """A chart of altair, whose layers are typed more loosely than they behave."""
 
 NOTHING: Final = "–"
+OTHERS: Final = "…"
 
 BLUE: Final = "#2775e4"
 VERMILION: Final = "#b8452a"
@@ -148,6 +150,30 @@ def worded(column: pl.Series, say: Callable[[Any], str], *, nulls: bool = False)
     return pl.Series(column.name, [None if value is None and not nulls else say(value) for value in column], dtype=pl.String)
 
 
+def against_goal(share: float | None, goal: float | None) -> str:
+    """`62.0 %, goal 80 %, missed`."""
+    said = [percent(share)]
+    if goal is not None:
+        said.append(f"goal {percent(goal, digits=0)}")
+        if share is not None and share == share:
+            said.append("met" if share >= goal else "missed")
+    return ", ".join(said)
+
+
+def goals_of(queues: pl.DataFrame, *, most: int = 3) -> list[tuple[float, str]]:
+    """The goals that these queues have, each with its name: of one goal alone no queue is named; of more than `most` none is given.
+
+    `queues`: queue_name and goal, a row a queue.
+    """
+    goals = queues.drop_nulls("goal").group_by("goal").agg(pl.col("queue_name").sort()).sort("goal").rows()
+    if len(goals) > most:
+        return []
+    return [
+        (goal, f"goal {percent(goal, digits=0)}" + (f", {short(', '.join(names), limit=40)}" if len(goals) > 1 else ""))
+        for goal, names in goals
+    ]
+
+
 def change(now: float | None, before: float | None, kind: Literal["count", "share", "duration"]) -> str | None:
     """Now against before, with its sign: counts in percent, shares in points, durations in time; None where either is missing."""
     if now is None or before is None:
@@ -183,8 +209,10 @@ def interval_labels(starts: pl.Series, *, time_zone: str, grain: str) -> list[st
 
 DAY: Final[Mapping[str, str]] = {
     "available": TEAL,
-    "away": OCHRE,
+    "online": TEAL,
+    "busy": PLUM,
     "dnd": VERMILION,
+    "away": OCHRE,
     "offline": GREY,
     "registered": SLATE,
     "ringing": OCHRE,
@@ -261,6 +289,12 @@ def largest_changes(now: pl.DataFrame, before: pl.DataFrame, *, value: str, most
     )
 
 
+def share_of_sums(frame: pl.DataFrame, part: str, whole: str) -> float | None:
+    """Of several rows together: the sum of the parts by that of the wholes, never a mean of shares; None without any."""
+    total = float(frame[whole].sum())
+    return float(frame[part].sum()) / total if total else None
+
+
 def minute_labels(minutes: pl.Series) -> pl.Series:
     """Minutes of a day as `08:30`."""
     return pl.Series([f"{minute // 60:02d}:{minute % 60:02d}" for minute in minutes], dtype=pl.String)
@@ -274,49 +308,49 @@ def week_labels(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def day_lanes(presence: pl.DataFrame, calls: pl.DataFrame, *, as_of: datetime) -> pl.DataFrame:
-    """A person's day as blocks for `lanes`: status, phone, and the calls with their ringing and talking."""
+def day_lanes(presence: pl.DataFrame, calls: pl.DataFrame, phases: pl.DataFrame, *, time_zone: str) -> pl.DataFrame:
+    """A person's day as blocks for `lanes`: status, phone, and the calls with their phases; `key` is a call's, see `call_of`.
+
+    A call that has no phases, known from the vendor alone, is drawn by its answer.
+    """
     blocks: list[dict[str, Any]] = []
+
+    def block(lane: str, kind: str, start: datetime, end: datetime, said: str, key: str = "") -> None:
+        if end > start:
+            on_the_wall = [at.astimezone(ZoneInfo(time_zone)).strftime("%H:%M:%S") for at in (start, end)]
+            length = duration(round((end - start).total_seconds() * 1000))
+            tip = f"{said}, {' – '.join(on_the_wall)} ({length})"
+            blocks.append({"lane": lane, "kind": kind, "from_at": start, "until_at": end, "text": "", "tip": tip, "key": key})
+
     for row in presence.iter_rows(named=True):
-        lane = "Status" if row["kind"] == "user" else "Phone"
         kind = {"rt": "talking and ringing", None: "other"}.get(row["status"], row["status"])
-        blocks.append(_day_block(lane, kind, row["started_at"], row["ended_at"], words(kind), ""))
+        block("Status" if row["kind"] == "user" else "Phone", kind, row["started_at"], row["ended_at"], words(kind))
+    drawn = set(phases.select("company", "call_id", "leg").iter_rows())
+    for row in phases.iter_rows(named=True):
+        block("Calls", row["phase"], row["from_at"], row["until_at"], f"{_other(row)}: {words(row['phase']).lower()}", _call_key(row))
     for row in calls.iter_rows(named=True):
-        who = short(row["other_name"] or row["other_phone"] or "unknown", limit=40)
-        end = row["ended_at"] or as_of
-        key = f"{row['company']} {row['call_id']}"
-        answered = row["answered_at"]
-        blocks.append(_day_block("Calls", "ringing", row["started_at"], answered or end, f"{who}: rang", key))
-        if answered is not None:
-            blocks.append(
-                _day_block(
-                    "Calls", "talking", answered, end, f"{who}: {duration(row['talk_ms'])} talk, {duration(row['hold_ms'])} hold", key
-                )
-            )
+        if (row["company"], row["call_id"], row["leg"]) not in drawn:
+            answered = min(max(row["answered_at"] or row["until_at"], row["from_at"]), row["until_at"])
+            block("Calls", "ringing", row["from_at"], answered, f"{_other(row)}: ringing", _call_key(row))
+            block("Calls", "talking", answered, row["until_at"], f"{_other(row)}: talking", _call_key(row))
     return pl.DataFrame(blocks, schema=_BLOCKS)
 
 
-def _day_block(lane: str, kind: str, start: datetime, end: datetime, tip: str, key: str) -> dict[str, Any]:
-    length = round((end - start).total_seconds() * 1000)
-    return {"lane": lane, "kind": kind, "from_at": start, "until_at": end, "text": "", "tip": f"{tip} ({duration(length)})", "key": key}
+def call_of(key: str) -> tuple[str, str] | None:
+    """Company and id of the call that a block of `day_lanes` belongs to; None where it belongs to none."""
+    try:
+        company, call_id = json.loads(key)
+    except ValueError:
+        return None
+    return str(company), str(call_id)
 
 
-def totals_of_day(presence: pl.DataFrame, calls: pl.DataFrame, span: tuple[datetime, datetime]) -> dict[str, str]:
-    """How long a person was available, away and in calls, and how much of the period nothing is known of."""
+def _call_key(row: Mapping[str, Any]) -> str:
+    return json.dumps([row["company"], row["call_id"]])
 
-    def spent(kind: str, *statuses: str) -> int:
-        return int(presence.filter(pl.col("kind") == kind, pl.col("status").is_in(statuses))["duration_ms"].sum())
 
-    known = int(presence.filter(pl.col("kind") == "user")["duration_ms"].sum())
-    whole = round((span[1] - span[0]).total_seconds() * 1000)
-    in_calls = int(calls.select(pl.col("talk_ms").fill_null(0).sum() + pl.col("hold_ms").fill_null(0).sum()).item() or 0)
-    return {
-        "In calls": duration(in_calls),
-        "Available": duration(spent("user", "available", "online")) if known else NOTHING,
-        "Away": duration(spent("user", "away", "dnd")) if known else NOTHING,
-        "Unknown": duration(max(0, whole - known)),
-        "Calls": count(calls.select("company", "call_id").n_unique()),
-    }
+def _other(row: Mapping[str, Any]) -> str:
+    return short(row["other_name"] or row["other_phone"] or "unknown", limit=40)
 
 
 # ---------------------------------------------------------------- pictures
@@ -404,10 +438,10 @@ def bars(
     colour: str = BLUE,
     name: str | None = None,
 ) -> Drawing:
-    """Horizontal bars with their figure beside them, in the frame's order. `coloured`: a colour for each label."""
+    """Horizontal bars with their figure beside them, in the frame's order. `coloured`: a colour for each label. No share, none said."""
     said = worded(frame[value], count)
     if share is not None:
-        said = said + "  ·  " + worded(frame[share], percent, nulls=True)
+        said = said + worded(frame[share], lambda part: "" if part is None else f"  ·  {percent(part)}", nulls=True)
     rows = frame.select(
         key=pl.col(label).fill_null(""),
         label=worded(frame[label], lambda text: short(words(text), limit=34), nulls=True),
@@ -429,6 +463,45 @@ def bars(
         bar = bar.add_params(alt.selection_point(name=name, fields=["key"]))
     figure = base.mark_text(align="left", dx=5, fontSize=12, color=QUIET).encode(text="text:N")
     return _sized(bar + figure, max(90, 30 * rows.height + 50))
+
+
+def branches(
+    frame: pl.DataFrame, *, branch: str, leaf: str, value: str, x_title: str = "calls", most: int = 8, name: str | None = None
+) -> Drawing:
+    """Horizontal bars of each branch, the greatest first, and under each, set in, those of its leaves; the smallest as one.
+
+    A click gives `branch` and `leaf` as they stand in the frame; of a branch itself the leaf is empty, of the smallest it is `OTHERS`.
+    """
+    leaves = frame.group_by(branch, leaf).agg(pl.col(value).sum()).sort(value, leaf, descending=[True, False])
+    whole = leaves.group_by(branch).agg(pl.col(value).sum()).sort(value, branch, descending=[True, False])
+    rows: list[dict[str, Any]] = []
+    for trunk, total in whole.rows():
+        rows.append({"branch": trunk, "leaf": "", "label": words(trunk), "value": total, "what": "category"})
+        of_it = leaves.filter(pl.col(branch) == trunk).select(leaf, value).rows()
+        rows += [
+            {"branch": trunk, "leaf": twig, "label": f"– {short(twig, limit=30)}", "value": n, "what": "cause"} for twig, n in of_it[:most]
+        ]
+        if rest := of_it[most:]:
+            rows.append(
+                {"branch": trunk, "leaf": OTHERS, "label": f"– {len(rest)} others", "value": sum(n for _, n in rest), "what": "cause"}
+            )
+    # equal words in two branches are two bars: a sign that is not seen tells them apart
+    shown = pl.DataFrame([row | {"label": row["label"] + "\u200b" * place, "text": count(row["value"])} for place, row in enumerate(rows)])
+    base = alt.Chart(_values(shown)).encode(
+        y=alt.Y(
+            "label:N",
+            sort=shown["label"].to_list(),
+            title=None,
+            axis=alt.Axis(labelLimit=230, labelOverlap=False, labelAlign="left", labelPadding=200, ticks=False, domain=False),
+        ),
+        x=alt.X("value:Q", title=x_title, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(domainMax=_room(shown["value"]))),
+        tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("value:Q", title=x_title, format=",")],
+    )
+    bar = base.mark_bar(cornerRadius=2).encode(color=_colour("what", ["category", "cause"], [BLUE, SLATE]))
+    if name is not None:
+        bar = bar.add_params(alt.selection_point(name=name, fields=["branch", "leaf"]))
+    figure = base.mark_text(align="left", dx=5, fontSize=12, color=QUIET).encode(text="text:N")
+    return _sized(bar + figure, max(120, 24 * shown.height + 70))
 
 
 def stacked_rows(
@@ -492,15 +565,16 @@ def ranges(frame: pl.DataFrame, *, label: str, low: str, middle: str, high: str,
     return _sized(thin + bar + mark, max(140, 26 * len(order) + 60))
 
 
-def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> Drawing:
-    """Columns of events with the usual as a dashed line over them."""
-    rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual))
+def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str, marked: str | None = None, name: str | None = None) -> Drawing:
+    """Columns of events with the usual as a dashed line over them. `marked`: a word, with a triangle, over the columns that have one."""
+    rows = frame.select(x=pl.col(x), now=pl.col(now), usual=pl.col(usual), mark=pl.col(marked).fill_null("") if marked else pl.lit(""))
     base = alt.Chart(_values(rows)).encode(
         x=alt.X("x:O", sort=rows["x"].to_list(), title=None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
         tooltip=[
             alt.Tooltip("x:N", title="when"),
             alt.Tooltip("now:Q", title="events", format=","),
             alt.Tooltip("usual:Q", title="usual", format=",.0f"),
+            *([alt.Tooltip("mark:N", title="look at it")] if marked else []),
         ],
     )
     scale = alt.Scale(domain=["events", "usual"], range=[BLUE, GREY])
@@ -509,12 +583,19 @@ def flow(frame: pl.DataFrame, *, x: str, now: str, usual: str) -> Drawing:
         .mark_bar(cornerRadius=1)
         .encode(y=alt.Y("now:Q", title="events"), color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND))
     )
+    if name is not None:
+        bar = bar.add_params(alt.selection_point(name=name, fields=["x"]))
     line = (
         base.transform_calculate(what="'usual'")
         .mark_line(strokeDash=[5, 4], strokeWidth=2)
         .encode(y="usual:Q", color=alt.Color("what:N", scale=scale, title=None, legend=_LEGEND))
     )
-    return _sized(bar + line, 240)
+    layers = [bar, line]
+    if marked:
+        odd = base.transform_filter("datum.mark != ''").transform_calculate(top="max(datum.now, datum.usual)")
+        layers.append(odd.mark_point(shape="triangle-down", filled=True, size=90, color=VERMILION, opacity=1, yOffset=-9).encode(y="top:Q"))
+        layers.append(odd.mark_text(dy=-22, fontSize=11, color=VERMILION).encode(y="top:Q", text="mark:N"))
+    return _sized(alt.layer(*layers), 240)
 
 
 def line_in_band(
@@ -551,48 +632,93 @@ def lines(
     x: str,
     y: str,
     series: str | None = None,
-    goal: float | None = None,
-    goal_text: str = "goal",
+    goals: Sequence[tuple[float, str]] = (),
     y_title: str = "",
     y_format: str = "~s",
     x_title: str = "",
     share: bool = False,
     height: int = 260,
+    name: str | None = None,
 ) -> Drawing:
-    """Lines over ordered text, each series with its own dash and point shape; `goal` is a labelled rule."""
-    rows = frame.select(x=pl.col(x).cast(pl.String), y=pl.col(y), series=pl.col(series).cast(pl.String) if series else pl.lit(""))
+    """Lines over ordered text, each series with its own dash and point shape; each of `goals` is a rule with its name on it.
+
+    `name`: of the selection of a point, by `x` and `key`, the series as it stands in the frame.
+    """
+    rows = frame.select(
+        x=pl.col(x).cast(pl.String),
+        y=pl.col(y),
+        key=pl.col(series).cast(pl.String) if series else pl.lit(""),
+        series=worded(frame[series].cast(pl.String), lambda text: short(text, limit=40)) if series else pl.lit(""),
+    )
     order = list(rows["x"].unique(maintain_order=True))
     names = list(rows["series"].unique(maintain_order=True))
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
-    base = (
-        alt.Chart(_values(rows))
-        .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=45, filled=True))
-        .encode(
-            x=alt.X("x:O", sort=order, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
-            y=alt.Y("y:Q", title=y_title or None, axis=alt.Axis(format=y_format), scale=scale),
-            tooltip=[
-                *([alt.Tooltip("series:N", title="which")] if series else []),
-                alt.Tooltip("x:N", title=x_title or "when"),
-                alt.Tooltip("y:Q", title=y_title, format=y_format),
-            ],
-        )
+    base = alt.Chart(_values(rows)).encode(
+        x=alt.X("x:O", sort=order, title=x_title or None, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False)),
+        y=alt.Y("y:Q", title=y_title or None, axis=alt.Axis(format=y_format), scale=scale),
     )
     if series:
-        base = base.encode(
-            color=_colour("series", names, [SERIES[place % len(SERIES)] for place in range(len(names))]),
-            strokeDash=alt.StrokeDash("series:N", sort=names, legend=None),
-            shape=alt.Shape("series:N", sort=names, legend=None),
-        )
+        base = base.encode(color=_colour("series", names, [SERIES[place % len(SERIES)] for place in range(len(names))]))
     else:
         base = base.encode(color=alt.value(BLUE))
-    if goal is None:
-        return _sized(alt.layer(base), height)
-    mark = alt.Chart(alt.InlineData(values=[{"goal": goal, "text": goal_text}]))
-    rule = mark.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, color=VERMILION).encode(y="goal:Q")
-    label = mark.mark_text(align="right", baseline="bottom", dy=-3, color=VERMILION, fontSize=12).encode(
-        y="goal:Q", x=alt.value("width"), text="text:N"
+    line = base.mark_line(strokeWidth=2.5)
+    # a tooltip is the points' alone: a line that answers to the mouse would give its first point for any place on it
+    point = base.mark_point(filled=True, size=55, opacity=1).encode(
+        tooltip=[
+            *([alt.Tooltip("series:N", title="which")] if series else []),
+            alt.Tooltip("x:N", title=x_title or "when"),
+            alt.Tooltip("y:Q", title=y_title, format=y_format),
+        ]
     )
-    return _sized(alt.layer(base, rule, label), height)
+    if series:
+        line = line.encode(strokeDash=alt.StrokeDash("series:N", sort=names, legend=None))
+        point = point.encode(shape=alt.Shape("series:N", sort=names, legend=None))
+    if name is not None:
+        point = point.add_params(alt.selection_point(name=name, fields=["x", "key"]))
+    layers = [line, point]
+    for goal, text in goals:
+        mark = alt.Chart(alt.InlineData(values=[{"goal": goal, "text": text}]))
+        layers.append(mark.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, color=VERMILION).encode(y="goal:Q"))
+        layers.append(
+            mark.mark_text(align="right", baseline="bottom", dy=-3, color=VERMILION, fontSize=12, limit=260).encode(
+                y="goal:Q", x=alt.value("width"), text="text:N"
+            )
+        )
+    return _sized(alt.layer(*layers), height)
+
+
+def bullets(frame: pl.DataFrame, *, label: str, value: str, goal: str, x_title: str, name: str | None = None) -> Drawing:
+    """For each label its share as a bar and its goal as a mark across it; beside them, in words, both and whether it is met."""
+    rows = frame.select(
+        key=pl.col(label).fill_null(""),
+        label=worded(frame[label], lambda text: short(text, limit=30)),
+        value=pl.col(value),
+        goal=pl.col(goal),
+        text=pl.Series([against_goal(*both) for both in frame.select(value, goal).iter_rows()], dtype=pl.String),
+        met=pl.when(pl.col(value) >= pl.col(goal)).then(pl.lit("met")).otherwise(pl.lit("missed")),
+    )
+    base = alt.Chart(_values(rows)).encode(
+        y=alt.Y(
+            "label:N",
+            sort=rows["label"].to_list(),
+            title=None,
+            axis=alt.Axis(labelLimit=190, labelOverlap=False, ticks=False, domain=False),
+        ),
+        tooltip=[alt.Tooltip("label:N", title="which"), alt.Tooltip("text:N", title=x_title)],
+    )
+    axis = alt.X("value:Q", title=x_title, axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]), scale=alt.Scale(domain=[0, 1.6]))
+    bar = base.mark_bar(cornerRadius=2, height={"band": 0.5}).encode(
+        x=axis, color=alt.Color("met:N", scale=alt.Scale(domain=["met", "missed"], range=[BLUE, VERMILION]), title=None, legend=_LEGEND)
+    )
+    if name is not None:
+        bar = bar.add_params(alt.selection_point(name=name, fields=["key"]))
+    mark = base.mark_tick(color=QUIET, thickness=3, height={"band": 0.85}).encode(x="goal:Q")
+    figure = (
+        base.transform_calculate(end="max(datum.value, datum.goal)")
+        .mark_text(align="left", dx=8, fontSize=12, color=QUIET)
+        .encode(x="end:Q", text="text:N")
+    )
+    return _sized(bar + mark + figure, max(110, 32 * rows.height + 90))
 
 
 def heatmap(
@@ -646,10 +772,12 @@ def lanes(
     name: str | None = None,
     x_title: str = "",
     span: tuple[datetime, datetime] | None = None,
+    zoom: bool = False,
 ) -> Drawing:
     """Horizontal blocks: lane (text), kind (text, coloured), text, tip, key, and from_at/until_at (UTC) or from_ms/until_ms.
 
-    With instants the axis is the wall clock of `time_zone`; with ms it is the time since the beginning.
+    With instants the axis is the wall clock of `time_zone`; with ms it is the time since the beginning. `zoom`: the wheel with
+    Shift stretches the axis (without it the page scrolls), dragging moves it, a double click resets it.
     """
     ordered = list(lane_order) if lane_order is not None else list(frame["lane"].unique(maintain_order=True))
     if time_zone is not None:
@@ -663,7 +791,7 @@ def lanes(
             "from_ms:T",
             title=x_title or None,
             scale=alt.Scale(type="utc", domain=domain, nice=False),
-            axis=alt.Axis(format="%H:%M", tickCount="hour", labelOverlap="greedy"),
+            axis=alt.Axis(format="%H:%M", labelOverlap="greedy"),
         )
     else:
         axis = alt.X(
@@ -682,11 +810,15 @@ def lanes(
         x2="until_ms",
         tooltip=[alt.Tooltip("lane:N", title="who"), alt.Tooltip("word:N", title="what"), alt.Tooltip("tip:N", title="when")],
     )
-    block = base.mark_bar(height={"band": 0.72}, cornerRadius=2, minBandSize=2).encode(
+    block = base.mark_bar(height={"band": 0.72}, cornerRadius=2, minBandSize=2, clip=zoom).encode(
         color=_colour("word", [words(key) for key in present], [colours.get(key, GREY) for key in present])
     )
     if name is not None:
         block = block.add_params(alt.selection_point(name=name, fields=["key"]))
+    if zoom:
+        block = block.add_params(
+            alt.selection_interval(name="zoom", bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]", clear="dblclick")
+        )
     text = (
         base.transform_filter("datum.text != ''")
         .mark_text(align="left", dx=5, fontSize=11, color="#ffffff", fontWeight=600)
@@ -695,9 +827,10 @@ def lanes(
     return _sized(block + text, max(100, height_of_lane * len(ordered) + 70))
 
 
-def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) -> Drawing:
-    """Points and the line on which both agree; values in ms, shown in seconds."""
-    rows = frame.select(x=pl.col(x) / 1000, y=pl.col(y) / 1000).drop_nulls()
+def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str, name: str | None = None) -> Drawing:
+    """Points and the line on which both agree; values in ms, shown in seconds. A click gives `key`, a call's: see `call_of`."""
+    key = pl.Series([_call_key(row) for row in frame.iter_rows(named=True)], dtype=pl.String)
+    rows = frame.select(x=pl.col(x) / 1000, y=pl.col(y) / 1000, key=key).drop_nulls()
     top = max(_room(rows["x"]), _room(rows["y"]))
     points = (
         alt.Chart(_values(rows))
@@ -708,6 +841,8 @@ def scatter(frame: pl.DataFrame, *, x: str, y: str, x_title: str, y_title: str) 
             tooltip=[alt.Tooltip("x:Q", title=x_title), alt.Tooltip("y:Q", title=y_title)],
         )
     )
+    if name is not None:
+        points = points.add_params(alt.selection_point(name=name, fields=["key"]))
     line = (
         alt.Chart(alt.InlineData(values=[{"x": at, "y": at} for at in (0.0, top)]))
         .mark_line(strokeDash=[4, 4], color=GREY)

@@ -179,8 +179,8 @@ def says_anything(query: Mapping[str, Sequence[str]]) -> bool:
     return not COMMON.isdisjoint(query)
 
 
-def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What a page's own part of the URL adds to `Filters`."""
+def narrowing_of(query: Mapping[str, Sequence[str]], *, per_person: bool = True) -> dict[str, Any]:
+    """What a page's own part of the URL adds to `Filters`; not per person: nothing that picks out one of ours."""
     several = {field.name for field in fields(Filters) if str(field.type).startswith("tuple")}
     found: dict[str, Any] = {}
     for name, field in NARROWINGS.items():
@@ -196,12 +196,16 @@ def narrowing_of(query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
                 found[field] = True
         elif values and values[0]:
             found[field] = values[0]
+    if not per_person:
+        found.pop("agents", None)
+        if str(found.get("part", "")).startswith("caller:"):
+            del found["part"]
     return found
 
 
 def narrowed(filters: Filters, query: Mapping[str, Sequence[str]]) -> Filters:
     """The common filters and what a URL adds to them; a narrower period stays within theirs."""
-    added = narrowing_of(query)
+    added = narrowing_of(query, per_person=filters.settings.per_person)
     if EVER in query:
         filters = Filters(settings=filters.settings)
     if "start" in added and filters.start is not None:
@@ -305,7 +309,7 @@ def filters_of(choice: Choice, *, settings: Reports, as_of: datetime) -> Filters
         pbxs=choice.pbxs,
         directions=choice.directions,
         queues=choice.queues,
-        agents=choice.agents,
+        agents=choice.agents if settings.per_person else (),
         departments=choice.departments,
         trunks=choice.trunks,
         in_hours_only=choice.in_hours_only,
@@ -338,6 +342,7 @@ def settings_rows(settings: Reports) -> list[tuple[str, str, str]]:
         ("short_abandon_s", f"{settings.short_abandon_s:g} s", "S: who leaves before this is in no rate"),
         ("callback_days", f"{settings.callback_days} days", "A missed caller reached within this time is recovered"),
         ("repeat_days", f"{settings.repeat_days} days", "Who calls again within this time is a repeat caller"),
+        ("per_person", "true" if settings.per_person else "false", "Whether figures of single persons are shown"),
     ]
     for name in settings.queues:
         own = settings.queues[name]

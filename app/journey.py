@@ -33,6 +33,17 @@ def party(row: Row, side: str) -> str:
     return short(name or number or "", limit=40) or "unknown"
 
 
+def people(call: Row, legs: Sequence[Row]) -> list[tuple[str, str]]:
+    """The persons of ours in the call, each once, as (agent, name): who called, who answered in turn, whose phone rang in vain."""
+    found: dict[str, str] = {}
+    ours = [(call, "caller")] if call.get("caller_user_id") else []
+    ours += [(leg, "callee") for leg in sorted(legs, key=lambda leg: not leg["answered"]) if leg.get("callee_user_id")]
+    for row, side in ours:
+        agent = f"{call['company']}_{row.get(f'{side}_extension') or row[f'{side}_user_id']}"
+        found.setdefault(agent, row.get(f"{side}_name") or agent)
+    return list(found.items())
+
+
 def lanes(call: Row, states: Sequence[Row], visits: Sequence[Row], *, as_of: datetime) -> pl.DataFrame:
     """Blocks on lanes, ms since the call began: the call as a whole, the queues it waited in, and each party with its phases.
 

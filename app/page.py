@@ -80,6 +80,11 @@ class Page:
         return Filters(settings=self.filters.settings)
 
     @property
+    def per_person(self) -> bool:
+        """Whether figures of single persons may be shown."""
+        return self.filters.settings.per_person
+
+    @property
     def time_zone(self) -> str:
         return self.filters.settings.time_zone
 
@@ -326,8 +331,8 @@ class Page:
                 also=also,
             )
 
-    def made_table(self, frame: pl.DataFrame, cells: Mapping[str, Cell | str], *, name: str) -> None:
-        """A small table that is made of answers rather than being one; its columns show as their types say."""
+    def made_table(self, frame: pl.DataFrame, cells: Mapping[str, Cell | str], *, name: str, report: str) -> None:
+        """A small table that is made of a report's answers rather than being one; its columns show as their types say."""
         looks = {column: Cell(look) if isinstance(look, str) else look for column, look in cells.items()}
         drawn = [Column(column, look.label, "count" if frame.schema[column].is_numeric() else "text") for column, look in looks.items()]
         event = st.dataframe(
@@ -341,9 +346,12 @@ class Page:
             alt=name,
         )
         self._follow(event, frame, looks, drawn)
+        self._files((report,), frame, drawn, {}, name=name, whole=None, rows=frame.height, shown=frame.height)
 
-    def made_rows(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str, row_height: int | None = None) -> None:
-        """Words in a table; in higher rows long words go on in a second line."""
+    def made_rows(
+        self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, name: str, about: str, row_height: int | None = None
+    ) -> None:
+        """Words in a table; in higher rows long words go on in a second line. `about`: what its `?` says, ours."""
         table = pl.DataFrame(rows, schema=dict.fromkeys(headings, pl.String()), orient="row")
         st.dataframe(
             table.to_pandas(),
@@ -353,8 +361,18 @@ class Page:
             key=f"made-{name}",
             alt=name,
         )
+        self._files(
+            (about,),
+            table,
+            [Column(label, label, "text") for label in headings],
+            {},
+            name=name,
+            whole=None,
+            rows=len(rows),
+            shown=len(rows),
+        )
 
-    def facts(self, row: Mapping[str, Any], meanings: Mapping[str, str], *, name: str) -> None:
+    def facts(self, row: Mapping[str, Any], meanings: Mapping[str, str], *, name: str, report: str) -> None:
         """One row, turned on its side: each column with its value and what it means."""
         turned = pl.DataFrame(
             {
@@ -364,6 +382,8 @@ class Page:
             }
         )
         st.dataframe(turned.to_pandas(), hide_index=True, height=TALLEST, key=f"facts-{name}", alt=name)
+        drawn = [Column(column, column, "text") for column in turned.columns]
+        self._files((report,), turned, drawn, {}, name=name, whole=None, rows=turned.height, shown=turned.height)
 
     def _follow(self, event: Any, shown: pl.DataFrame, looks: Mapping[str, Cell], drawn: Sequence[Column]) -> None:
         """Go where the chosen cell leads."""
@@ -390,12 +410,12 @@ class Page:
         whole: Callable[[], pl.DataFrame] | None,
         rows: int,
         shown: int,
-        filters: Filters,
-        also: Sequence[str],
+        filters: Filters | None = None,
+        also: Sequence[str] = (),
     ) -> None:
-        """The line under a table: how many rows, all of them as files, the `?`."""
-        meanings = {column.label: declared[column.name].meaning for column in drawn}
-        said = "; ".join([self.said(reports, filters), *also])
+        """The line under a table: how many rows, all of them as files, the `?`: of a report, or with these words."""
+        meanings = {column.label: declared[column.name].meaning for column in drawn if column.name in declared}
+        said = "; ".join([self.said([report for report in reports if report in REPORTS], filters), *also])
         context = Context(f"{self.title}: {name}", said, self.time_zone, self.as_of, meanings)
         formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
@@ -416,7 +436,11 @@ class Page:
                     key=f"file-{name}-{file_format}",
                     help=f"All {count(rows)} rows, times in {plain(self.time_zone)}",
                 )
-            self.explain(reports[0], filters=filters)
+            if reports[0] in REPORTS:
+                self.explain(reports[0], filters=filters)
+            else:
+                with st.popover("?", type="tertiary", help="What this is and how it is counted"):
+                    st.markdown(reports[0])
 
     def payload(self, writer: str, seq: int) -> Payload | str:
         """A delivery's signed body from the landing zone, or why it is not to be had."""
@@ -490,6 +514,11 @@ def _file_stem(title: str, name: str) -> str:
 def _describe(metric: Metric) -> None:
     st.markdown(f"**{plain(metric.label)}**  \n{plain(metric.formula)}")
     st.caption(f"grain: {plain(metric.grain)} · unit: {plain(metric.unit)} · from: {plain(metric.source)}")
+
+
+def is_by_person(report: Report) -> bool:
+    """Whether its rows are of single persons: what `[reports] per_person = false` switches off."""
+    return report.name != "agents_total" and (report.name.startswith("agent") or any(column.name == "agent" for column in report.columns))
 
 
 def columns_of(report: Report) -> list[Column]:

@@ -51,7 +51,7 @@ def open_page(
         page = _page(title, config, warehouse, version, uses=uses, ever=ever)
         _head(page, question)
         if uses is not None:
-            _filter_bar(page, uses)
+            _filter_bar(page, uses if page.per_person else uses - {"agents"})
         else:
             _link(page)
         if needs_calls:
@@ -95,6 +95,23 @@ def not_subscribed(feed: str, what: str, events: str) -> None:
     st.info(f"**{feed} is not subscribed.** {what} would stand here. Subscribe {events} in the phone system, and build again.", icon="🔌")
 
 
+def since_build(page: Page) -> timedelta:
+    """How long ago the instant is that the build speaks of."""
+    return datetime.now(UTC) - page.as_of
+
+
+def stop_without_people(page: Page) -> None:
+    """Where figures of single persons are switched off, say so, and by which key; the page ends here."""
+    if page.per_person:
+        return
+    st.info(
+        "**Figures of single persons are switched off.** `[reports] per_person = false` says so, on the page Definitions too. "
+        "Lists of calls still say who answered.",
+        icon="🔒",
+    )
+    st.stop()
+
+
 def nothing(text: str) -> None:
     """A part of a page that has nothing to show."""
     st.info(text, icon="🫙")
@@ -122,6 +139,8 @@ def _page(title: str, config: Config, warehouse: Warehouse, version: Version, *,
     query = query_of_page()
     remembered: Choice | None = st.session_state.get(_REMEMBERED)
     choice = Choice.of_query(query) if remembered is None or says_anything(query) else remembered
+    if not config.reports.per_person:
+        choice = replace(choice, agents=())
     _remember(choice)
     blank = Filters(settings=config.reports)
     draft = Page(title, config, warehouse, version, choice, blank, datetime.now(UTC), {}, frozenset(), uses, ever)
@@ -219,7 +238,7 @@ def _watch(warehouse: Warehouse, version: Version | None) -> None:
 
 @st.fragment(run_every=30)
 def _as_of(page: Page) -> None:
-    gone = datetime.now(UTC) - page.as_of
+    gone = since_build(page)
     told = page.ask("as_of", page.blank).to_dicts()
     open_calls = told[0]["in_progress"] if told else 0
     st.markdown(

@@ -180,6 +180,7 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True):
         service_level_s, service_level_goal, service_level_formula, short_abandon_s: METRICS 1.1 and 1.2.
         callback_days, repeat_days: windows of missed-caller recovery and of repeat callers.
         queues: the same settings for one queue, by its name.
+        per_person: whether figures of single persons are shown; where a works council forbids it, false.
     """
 
     time_zone: str = "UTC"
@@ -193,6 +194,7 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True):
     callback_days: Days = 7
     repeat_days: Days = 7
     queues: dict[str, QueueSettings] = {}
+    per_person: bool = True
 
     @property
     def opening_minutes(self) -> dict[int, tuple[tuple[int, int], ...]]:

@@ -5,12 +5,13 @@ from datetime import date
 
 import streamlit as st
 
-from app.charts import DAY, count, day_lanes, lanes, short, totals_of_day
+from app.charts import DAY, call_of, count, day_lanes, lanes, short
 from app.filters import span_of
 from app.page import Cell
-from app.shell import heading, not_subscribed, nothing, open_page
+from app.shell import heading, not_subscribed, nothing, open_page, stop_without_people
 
 page = open_page("Agent day", "What was this person doing, and when?", uses=None, needs_calls=False)
+stop_without_people(page)
 if not page.names:
     nothing("No person is known yet: people become known by the calls that they take or make.")
     st.stop()
@@ -41,27 +42,45 @@ if (agent, day) != (asked, wanted) or "day" not in st.query_params:
 span = span_of(day, zone=page.filters.zone, as_of=page.as_of)
 filters = replace(page.blank, start=span[0], end=span[1], agents=(agent,))
 page = replace(page, filters=filters)
-presence, calls = page.ask("agent_presence", filters), page.ask("agent_calls", filters)
-times = totals_of_day(presence, calls, span)
-with st.grid(min_column_width=150, gap="small"):
-    for label, value in times.items():
-        st.metric(label, value, border=True)
+presence, calls, phases = (page.ask(report, filters) for report in ("agent_presence", "agent_calls", "agent_phases"))
+times = page.one("agent_day_total", filters)
+seen = presence.filter(kind="user").height > 0
 
-heading("The day", note=f"Status above, phone and calls below it, on the wall clock of {page.time_zone}.")
-blocks = day_lanes(presence, calls, as_of=page.as_of)
+heading(
+    "The day",
+    note=f"Status above, phone and calls below it, on the wall clock of {page.time_zone}. Click a block of a call for its journey; "
+    "the wheel with Shift zooms, a double click shows the whole day again.",
+)
+blocks = day_lanes(presence, calls, phases, time_zone=page.time_zone)
 if blocks.height:
-    page.chart(
-        lanes(blocks, colours=DAY, time_zone=page.time_zone, lane_order=["Status", "Phone", "Calls"], height_of_lane=60, span=span),
-        report="agent_presence",
+    picked = page.chart(
+        lanes(
+            blocks,
+            colours=DAY,
+            time_zone=page.time_zone,
+            lane_order=["Status", "Phone", "Calls"],
+            height_of_lane=60,
+            span=span,
+            name="block",
+            zoom=True,
+        ),
+        report="agent_phases",
         key="day",
         alt="Status, phone and calls of the day",
+        chosen="block",
     )
+    if picked and (call := call_of(str(picked.get("key")))):
+        page.go(("call", {"of": call[0], "call": call[1]}))
 else:
     nothing("Nothing is known of this person on this day.")
 if "presence" not in page.feeds:
     not_subscribed("Presence", "Status and phone", "presence:user and presence:telephony")
 
-heading("Calls", note="Each part of a call that rang here, and each call made. Click one for its journey.")
+heading(
+    "Calls",
+    note="Each part of a call that rang here, and each call made; of a call over midnight ring, talk and hold of this day alone. "
+    "Click one for its journey.",
+)
 if calls.height:
     page.table(
         "agent_calls",

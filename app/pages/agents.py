@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import BLUE, OCHRE, SLATE, VERMILION, change, count, duration, percent, ranges, stacked_rows, unpivoted
+from app.charts import BLUE, OCHRE, SLATE, VERMILION, change, count, duration, percent, ranges, share_of_sums, stacked_rows, unpivoted
 from app.page import Cell, Link, say
-from app.shell import heading, not_subscribed, nothing, open_page
+from app.shell import heading, not_subscribed, nothing, open_page, stop_without_people
 
 RESULTS = {"answered": BLUE, "taken by another": SLATE, "caller left": OCHRE, "lost": VERMILION}
 MOST = 15
@@ -27,11 +27,14 @@ def to_day(row: Mapping[str, Any]) -> Link:
 
 
 page = open_page("Agents", "Who takes the calls, whose phone rings out?")
+stop_without_people(page)
 total, before = page.one("agents_total"), page.usual("agents_total")
 agents = page.ask("agents")
 if not agents.height:
     nothing("Nobody's phone rang in this period, and nobody called out.")
     st.stop()
+
+occupied = page.ask("agent_occupancy")
 
 with st.grid(4, min_column_width=165, gap="small"):
     page.tile(
@@ -75,7 +78,38 @@ with st.grid(4, min_column_width=165, gap="small"):
         change=change(total["average_talk_ms"], before.get("average_talk_ms"), "duration"),
         link=("calls", {"list": "offers", "figure": "answered"}),
         link_text=f"of {count(total['answered'])} answered offers",
-        note=f"handled in {duration(total['handling_ms'])}, without wrap-up",
+    )
+    page.tile(
+        "Average handling without wrap-up",
+        duration(total["handling_ms"]),
+        report="agents_total",
+        metric="average_handling_time",
+        change=change(total["handling_ms"], before.get("handling_ms"), "duration"),
+        note="talk and hold; work after a call is not in the phone system's events",
+    )
+    page.tile(
+        "Hold",
+        duration(total["hold_ms"]),
+        report="agents_total",
+        metric="hold_time",
+        change=change(total["hold_ms"], before.get("hold_ms"), "duration"),
+        note="of answered offers, all together",
+    )
+    page.tile(
+        "Transferred",
+        count(total["transferred"]),
+        report="agents_total",
+        change=change(total["transferred"], before.get("transferred"), "count"),
+        link=("calls", {"list": "offers", "figure": "transferred"}),
+        link_text=f"{count(total['transferred'])} answered offers",
+        note="answered, and later by another in the same call",
+    )
+    page.tile(
+        "Occupancy",
+        percent(share_of_sums(occupied, "busy_ms", "ready_ms")),
+        report="agent_occupancy",
+        metric="occupancy",
+        note="talking, of the time on duty" if "presence" in page.feeds else "presence is not subscribed",
     )
 
 said = st.query_params.get("least", "1")
@@ -122,12 +156,12 @@ if picked:
 
 heading(
     "Each person",
-    note="One row a person; figures of offers in the period. Click a figure for its offers, the name for the day.",
+    note="One row a person; figures of offers in the period. One call can be several offers, so offers do not add up to calls. "
+    "Click a figure for its offers, the name for the day.",
 )
-occupied = page.ask("agent_occupancy").select("agent", "ready_ms", "busy_ms", "occupancy")
 page.table(
     ("agents", "agent_occupancy"),
-    ranked.join(occupied, on="agent", how="left", maintain_order="left"),
+    ranked.join(occupied.select("agent", "ready_ms", "busy_ms", "occupancy"), on="agent", how="left", maintain_order="left"),
     {
         "name": Cell("Name", to_day),
         "extension": Cell("Extension", to_day),
@@ -141,7 +175,7 @@ page.table(
         "talk_ms": "Talk",
         "average_talk_ms": "Average talk",
         "hold_ms": "Hold",
-        "handling_ms": "Handling",
+        "handling_ms": "Handling without wrap-up",
         "transferred": Cell("Transferred", to_offers("transferred")),
         "outbound": Cell("Calls out", to_calls_out("attempts")),
         "outbound_reached": Cell("Reached", to_calls_out("reached")),

@@ -1,15 +1,19 @@
 """What happened in this call?"""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from app.charts import PHASES, clock, duration, lanes, plain, short, words
 from app.journey import lanes as journey_lanes
-from app.journey import party, sentence
-from app.page import tabs
+from app.journey import party, people, sentence
+from app.page import Cell, Link, tabs
 from app.shell import heading, not_subscribed, nothing, open_page
 from transforms.reports.catalog import REPORTS
+
+MOST_NAMED = 6
 
 page = open_page("Call", "What happened in this call?", uses=None, needs_calls=False)
 company, call_id = st.query_params.get("of"), st.query_params.get("call")
@@ -27,6 +31,7 @@ if not found.height:
     st.stop()
 
 call = found.row(0, named=True)
+day = call["started_at"].astimezone(page.filters.zone).date().isoformat()
 states, legs, visits = (page.ask(report, asked).to_dicts() for report in ("call_states", "call_legs", "call_visits"))
 
 heading(f"{plain(party(call, 'caller'))} → {plain(party(call, 'callee'))}")
@@ -38,10 +43,11 @@ st.markdown(plain(sentence(call, legs, visits)))
 with st.container(horizontal=True, gap="small", key="around"):
     if call["external_key"]:
         page.link(("calls", {"number": call["external_key"], "of_company": company, "ever": "1"}), "☎️ All calls of this number")
-    if call["answered_by_extension"]:
-        day = call["started_at"].astimezone(page.filters.zone).date().isoformat()
-        agent = f"{call['company']}_{call['answered_by_extension']}"
-        page.link(("agent_day", {"who": agent, "day": day}), f"🗓️ The day of {plain(short(call['answered_by_name'] or agent, limit=30))}")
+    known = people(call, legs)
+    for agent, name in known[:MOST_NAMED] if page.per_person else ():
+        page.link(("agent_day", {"who": agent, "day": day}), f"🗓️ The day of {plain(short(name, limit=30))}")
+    if page.per_person and len(known) > MOST_NAMED:
+        st.caption(f"and {len(known) - MOST_NAMED} more, under Parties", width="content")
 
 with st.grid(4, min_column_width=140, gap="small"):
     for label, value in (
@@ -50,7 +56,7 @@ with st.grid(4, min_column_width=140, gap="small"):
         ("Hold", duration(call["hold_ms"])),
         ("Length", duration(call["duration_ms"])),
     ):
-        st.metric(label, value, border=True)
+        page.tile(label, value, report="call")
 
 heading("The journey", note="Each party on a line: when their phone rang, when they talked and were on hold.")
 if states:
@@ -59,14 +65,57 @@ if states:
 else:
     nothing("This call is known only from the vendor's own account: it has figures, and no states to draw.")
 
-parties, queues, events, vendor, everything = tabs(
-    {
-        "parties": "Parties",
-        "queues": "Queues",
-        "events": "Events and payloads",
-        "vendor": "The vendor's figures",
-        "everything": "Every column",
+heading("Events", note="In the order in which they count; each may be looked at as it was signed.")
+received = page.ask("call_events", asked)
+if received.height:
+    page.table(
+        "call_events",
+        received,
+        {
+            "event_time": "Happened",
+            "kind": "Kind",
+            "event_type": "Type",
+            "status": "Status",
+            "phase": "Phase",
+            "callee_phone": "Callee",
+            "received_at": "Received",
+            "source": "Source",
+            "ended_by": "Ended by",
+            "end_cause": "End cause",
+            "writer": "Writer",
+            "seq": "Number",
+            "event_uid": "Event",
+        },
+        name="events",
+    )
+    heading("The signed payload", note="Byte for byte as it was received and verified, from the landing zone.")
+    events_by_name = {
+        f"{place + 1}. {clock(round((row['event_time'] - call['started_at']).total_seconds() * 1000))} {row['event_type']}": row
+        for place, row in enumerate(received.to_dicts())
     }
+    chosen = st.selectbox("Event", list(events_by_name), index=None, placeholder="choose an event", width=380)
+    if chosen is not None:
+        body = page.payload(events_by_name[chosen]["writer"], events_by_name[chosen]["seq"])
+        if isinstance(body, str):
+            nothing(plain(body))
+        else:
+            st.caption(
+                f"Received {plain(page.instant(body.received_at))} from {plain(body.source)} by {plain(body.transport)};"
+                f" part {plain(body.part)}"
+            )
+            st.code(body.body, language="json", wrap_lines=True)
+else:
+    nothing("No events of the families call and live.")
+
+
+def to_day(row: Mapping[str, Any]) -> Link | None:
+    if row["callee_user_id"] is None:
+        return None
+    return "agent_day", {"who": f"{company}_{row['callee_extension'] or row['callee_user_id']}", "day": day}
+
+
+parties, queues, vendor, everything = tabs(
+    {"parties": "Parties", "queues": "Queues", "vendor": "The vendor's figures", "everything": "Every column"}
 )
 with parties:
     if legs:
@@ -75,9 +124,9 @@ with parties:
             page.ask("call_legs", asked),
             {
                 "leg": "Leg",
-                "callee_name": "Who",
+                "callee_name": Cell("Who", to_day) if page.per_person else "Who",
                 "callee_phone": "Number",
-                "callee_extension": "Extension",
+                "callee_extension": Cell("Extension", to_day) if page.per_person else "Extension",
                 "callee_department": "Department",
                 "queue_name": "Queue",
                 "started_at": "From",
@@ -128,47 +177,6 @@ with queues:
         )
     else:
         nothing("The call was in no queue.")
-with events:
-    received = page.ask("call_events", asked)
-    if received.height:
-        page.table(
-            "call_events",
-            received,
-            {
-                "event_time": "Happened",
-                "kind": "Kind",
-                "event_type": "Type",
-                "status": "Status",
-                "phase": "Phase",
-                "callee_phone": "Callee",
-                "received_at": "Received",
-                "source": "Source",
-                "ended_by": "Ended by",
-                "end_cause": "End cause",
-                "writer": "Writer",
-                "seq": "Number",
-                "event_uid": "Event",
-            },
-            name="events",
-        )
-        heading("The signed payload", note="Byte for byte as it was received and verified, from the landing zone.")
-        events_by_name = {
-            f"{place + 1}. {clock(round((row['event_time'] - call['started_at']).total_seconds() * 1000))} {row['event_type']}": row
-            for place, row in enumerate(received.to_dicts())
-        }
-        chosen = st.selectbox("Event", list(events_by_name), index=None, placeholder="choose an event", width=380)
-        if chosen is not None:
-            body = page.payload(events_by_name[chosen]["writer"], events_by_name[chosen]["seq"])
-            if isinstance(body, str):
-                nothing(plain(body))
-            else:
-                st.caption(
-                    f"Received {plain(page.instant(body.received_at))} from {plain(body.source)} by {plain(body.transport)};"
-                    f" part {plain(body.part)}"
-                )
-                st.code(body.body, language="json", wrap_lines=True)
-    else:
-        nothing("No events of the families call and live.")
 with vendor:
     if "vendor" not in page.feeds:
         not_subscribed("The vendor's own account", "Its figures beside ours, voice quality and recordings", "call:completed")
@@ -190,7 +198,6 @@ with vendor:
                     "vendor_wait_ms": "Their wait",
                 },
                 name="comparison",
-                files=False,
             )
         if theirs.height:
             page.table(
@@ -222,4 +229,4 @@ with vendor:
             nothing("The vendor has sent no account of this call.")
 with everything:
     columns = REPORTS["call"].columns
-    page.facts(call, {column.name: column.meaning for column in columns}, name="every column")
+    page.facts(call, {column.name: column.meaning for column in columns}, name="every column", report="call")

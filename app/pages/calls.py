@@ -10,7 +10,7 @@ from app.charts import count, duration, plain, short, words
 from app.filters import EVER, FIELDS, NARROWINGS, SERVICE_LEVEL
 from app.page import ROWS_ON_SCREEN, Cell, Link, say
 from app.said import heeded, instant_words, part_words
-from app.shell import nothing, offer_to_clear, open_page, stop_without_calls
+from app.shell import nothing, offer_to_clear, open_page, stop_without_calls, stop_without_people
 
 ORDERS = {
     "started_at": "newest first",
@@ -177,6 +177,8 @@ page = open_page(
     needs_calls=False,
     ever=EVER in st.query_params,
 )
+if listing is LISTS["offers"]:
+    stop_without_people(page)
 filters = page.narrowed()
 if filters.order not in ORDERS:
     filters = replace(filters, order="started_at")

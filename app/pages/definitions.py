@@ -11,7 +11,12 @@ page = open_page("Definitions", "What do the words mean, and which settings are 
 
 file = page.config.file.name if page.config.file else "the default configuration"
 heading("Settings in force", note=f"`[reports]` of {plain(file)}. A change counts at once, for the past too: no table depends on it.")
-page.made_rows(("Key", "Value", "What it does"), settings_rows(page.config.reports), name="settings")
+page.made_rows(
+    ("Key", "Value", "What it does"),
+    settings_rows(page.config.reports),
+    name="settings",
+    about="**Question** Which settings count?  \n**One row is** a key of `[reports]` and its value, the default where the file says none",
+)
 
 heading("Metrics", note="Each formula once: a macro in the warehouse, which pages, files and your own SQL share.")
 sought = st.text_input("Look for", placeholder="a word of a metric's name or formula", width=360).casefold()
@@ -20,6 +25,7 @@ page.made_rows(
     ("Metric", "Formula", "Grain", "Unit", "From"),
     [(metric.label, metric.formula, metric.grain, metric.unit, metric.source) for metric in found],
     name="metrics",
+    about="**Question** What is counted, and how?  \n**One row is** a formula of `metrics.sql`, a macro in the warehouse under its name",
     row_height=58,
 )
 with st.expander("The macros as SQL"):
@@ -27,12 +33,15 @@ with st.expander("The macros as SQL"):
 
 heading("Reports", note="Each table and picture of these pages is one of these questions.")
 page.made_rows(
-    ("Report", "Question", "One row is"), [(report.name, report.question, report.grain) for report in REPORTS.values()], name="reports"
+    ("Report", "Question", "One row is"),
+    [(report.name, report.question, report.grain) for report in REPORTS.values()],
+    name="reports",
+    about="**Question** What can be asked?  \n**One row is** a file of `transforms/reports`, saved by `python -m app REPORT --out FILE`",
 )
 
 heading("What these numbers cannot say", note="Not in the phone system's events, so on no page:")
 st.markdown(
-    "- work after a call, and so handling time with it; adherence and shrinkage, without a roster\n"
+    "- work after a call, and so handling time with it; utilisation, adherence and shrinkage, without paid hours or a roster\n"
     "- whether a caller's matter was settled at once: “no repeat within the window” is shown under its own name\n"
     "- consultation calls, which have a call id of their own; the path through an announcement; the position in a queue\n"
     "- why a queue overflowed; satisfaction; cost; post-dial delay; log-in and pause codes"

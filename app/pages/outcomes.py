@@ -7,7 +7,23 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from app.charts import OUTCOMES, bars, change, columns, count, lines, percent, stacked_bars, worded, words
+from app.charts import (
+    NOTHING,
+    OTHERS,
+    OUTCOMES,
+    bars,
+    branches,
+    change,
+    columns,
+    count,
+    duration,
+    lines,
+    number,
+    percent,
+    stacked_bars,
+    worded,
+    words,
+)
 from app.page import Cell, Link
 from app.shell import heading, nothing, open_page
 
@@ -37,6 +53,9 @@ held = page.ask("abandoned_on_hold")
 ended = page.ask("ended_by")
 all_ended = sum(ended["calls"].to_list())
 at_once = page.ask("concurrency")
+talk, waits, waits_before = page.one("overview"), page.one("call_waits"), page.usual("call_waits")
+talk_before = page.usual("overview")
+voice = page.one("voice_quality")
 most = at_once.sort("peak", "peak_at", descending=[True, False]).head(1).to_dicts()
 days = page.filters.settings.repeat_days
 with st.grid(4, min_column_width=165, gap="small"):
@@ -60,6 +79,15 @@ with st.grid(4, min_column_width=165, gap="small"):
         note=f"{count(again['censored'])} are younger than {days} days, and in neither",
     )
     page.tile(
+        f"No repeat in {days} days",
+        percent(again["no_repeat_rate"]),
+        report="repeat_callers",
+        metric="no_repeat_rate",
+        better="more",
+        change=change(again["no_repeat_rate"], again_before.get("no_repeat_rate"), "share"),
+        note="not “settled at once”: a number is no person, and who is content may call again",
+    )
+    page.tile(
         "Hung up on hold",
         count(held.height),
         report="abandoned_on_hold",
@@ -76,10 +104,63 @@ with st.grid(4, min_column_width=165, gap="small"):
         link_text=f"the {count(most[0]['peak'])} calls open then" if most else "",
         note=page.instant(most[0]["peak_at"]) if most else "no call in this period",
     )
+    page.tile(
+        "Median talk",
+        duration(waits["talk_p50_ms"]),
+        report="call_waits",
+        metric="median_of",
+        change=change(waits["talk_p50_ms"], waits_before.get("talk_p50_ms"), "duration"),
+        link=("calls", {"figure": "talked", "order": "talk_ms"}),
+        link_text=f"of {count(talk['talked'])} answered calls",
+        note=f"90 % talk at most {duration(waits['talk_p90_ms'])}, 95 % {duration(waits['talk_p95_ms'])}; "
+        f"on average {duration(talk['average_talk_ms'])}",
+    )
+    page.tile(
+        "On hold",
+        duration(talk["hold_ms"]),
+        report="overview",
+        metric="hold_time",
+        change=change(talk["hold_ms"], talk_before.get("hold_ms"), "duration"),
+        link=("calls", {"figure": "talked", "order": "hold_ms"}),
+        link_text=f"of {count(talk['talked'])} answered calls",
+        note=f"{count(talk['holds'])} holds",
+    )
+    page.tile(
+        "Transfers",
+        count(talk["transfers"]),
+        report="overview",
+        metric="transfers",
+        change=change(talk["transfers"], talk_before.get("transfers"), "count"),
+        note="within one call id; a consultation has its own",
+    )
+    page.tile(
+        "Voicemail",
+        count(talk["voicemails"]),
+        report="overview",
+        metric="is_voicemail",
+        link=("calls", {"figure": "voicemail"}) if talk["voicemails"] else None,
+        link_text=f"{count(talk['voicemails'])} calls",
+        note="as far as the phone system flags it" if talk["voicemails"] else "no call of this period has the flag",
+    )
+    page.tile(
+        "Poor voice",
+        percent(voice["poor_share"]) if "vendor" in page.feeds else NOTHING,
+        report="voice_quality",
+        metric="is_poor_voice",
+        link=("call", {"of": voice["worst_company"], "call": voice["worst_call_id"]}) if voice["poor"] else None,
+        link_text=f"the worst: {number(voice['worst'])}",
+        note=f"{count(voice['poor'])} of {count(voice['rated'])} flows have a MOS below 3.5"
+        if "vendor" in page.feeds
+        else "call:completed is not subscribed",
+    )
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("Outcomes", note="All calls of the period. Click a bar for its calls.")
+    heading(
+        "Outcomes",
+        note="All calls of the period; shares are of those that have ended, so calls in progress and lost ones have none. "
+        "Click a bar for its calls.",
+    )
     picked = page.chart(
         bars(page.ask("outcomes"), label="outcome", value="calls", share="share", coloured=OUTCOMES, name="bar"),
         report="outcomes",
@@ -113,32 +194,80 @@ picked = page.chart(
 if picked:
     page.go(("calls", {"outcome": picked["key"], **page.interval(volume, picked["x"])}))
 
+causes = page.ask("causes")
+heading("Why calls end", note="Each category, and under it its causes. Click a bar for its calls.")
+if causes.height:
+    picked = page.chart(
+        branches(causes, branch="category", leaf="name", value="calls", name="bar"),
+        report="causes",
+        key="causes",
+        alt="Calls by category of their end cause, and by cause",
+        chosen="bar",
+    )
+    if picked and picked["leaf"] != OTHERS:
+        page.go(("calls", {"category": picked["branch"], "figure": "ended", "part": f"cause:{picked['leaf']}" if picked["leaf"] else None}))
+else:
+    nothing("No call has ended in this period.")
+
 heading(
     "End causes",
     note="A code that is not in the table keeps its own row and the phone system's text. Click a figure for its calls.",
 )
-causes = page.ask("causes")
-page.table(
-    "causes",
-    causes,
-    {
-        "category": Cell("Category", lambda row: ("calls", {"category": row["category"], "figure": "ended"})),
-        "name": "Cause",
-        "code": "Code",
-        "text": "Text of the phone system",
-        "calls": Cell("Calls", lambda row: ("calls", {"cause": row["code"], "figure": "ended"})),
-        "share": "Share",
-        "inbound": Cell("Inbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "inbound"})),
-        "outbound": Cell("Outbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "outbound"})),
-        "internal": Cell("Internal", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "internal"})),
-    },
-    name="end causes",
-)
+by = st.segmented_control("By", ["Code", "Trunk", "Destination"], default="Code", key="causes-by", label_visibility="collapsed")
+cause = {"category": "Category", "name": "Cause", "code": "Code"}
+if by == "Trunk":
+    page.table(
+        "trunk_causes",
+        page.ask("trunk_causes"),
+        {
+            "trunk_name": "Trunk",
+            **cause,
+            "calls": Cell("Calls", lambda row: ("calls", {"on_trunk": row["trunk_name"], "cause": row["code"], "figure": "ended"})),
+            "share": "Share",
+        },
+        name="end causes by trunk",
+    )
+elif by == "Destination":
+    page.table(
+        "prefix_causes",
+        page.ask("prefix_causes"),
+        {
+            "prefix": "Begins with",
+            **cause,
+            "calls": Cell(
+                "Calls",
+                lambda row: (
+                    "calls",
+                    {"part": f"prefix:{row['prefix']}", "going": "outbound", "figure": "attempts", "cause": row["code"]},
+                ),
+            ),
+            "share": "Share",
+        },
+        name="end causes by destination",
+    )
+else:
+    page.table(
+        "causes",
+        causes,
+        {
+            "category": Cell("Category", lambda row: ("calls", {"category": row["category"], "figure": "ended"})),
+            "name": "Cause",
+            "code": "Code",
+            "text": "Text of the phone system",
+            "calls": Cell("Calls", lambda row: ("calls", {"cause": row["code"], "figure": "ended"})),
+            "share": "Share",
+            "inbound": Cell("Inbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "inbound"})),
+            "outbound": Cell("Outbound", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "outbound"})),
+            "internal": Cell("Internal", lambda row: ("calls", {"cause": row["code"], "figure": "ended", "going": "internal"})),
+        },
+        name="end causes",
+    )
 
-heading("Which causes grow", note="The five most frequent causes; all others as one.")
+heading("Which causes grow", note="The five most frequent causes; all others as one. Click a point of one cause for its calls.")
 trend = page.ask("cause_trend")
 if trend.height:
-    page.chart(
+    causes_of = {words(cause): cause for cause in trend["cause"].unique()}
+    picked = page.chart(
         lines(
             trend.with_columns(label=pl.Series(page.labels(trend)), cause=worded(trend["cause"], words)),
             x="label",
@@ -146,11 +275,16 @@ if trend.height:
             series="cause",
             y_title="calls",
             y_format="~s",
+            name="point",
         ),
         report="cause_trend",
         key="cause-trend",
         alt="The most frequent end causes over the period",
+        chosen="point",
     )
+    # the others have no name that a list could be asked for
+    if picked and causes_of[picked["key"]] != "other":
+        page.go(("calls", {"part": f"cause:{causes_of[picked['key']]}", "figure": "ended", **page.interval(trend, picked["x"])}))
 else:
     nothing("No call has ended in this period.")
 
@@ -201,19 +335,23 @@ else:
 heading(
     "Enough lines?",
     note="The most calls open at one instant of each interval, of all calls of a company: other filters do not count here. "
-    "Calls in progress count as long as their events tell.",
+    "Calls in progress count as long as their events tell. Click a bar or a point for the calls of its busiest minute.",
 )
 if at_once.height:
     together = at_once.with_columns(label=pl.Series(page.labels(at_once)))
     several = at_once["company"].n_unique() > 1
-    page.chart(
-        lines(together, x="label", y="peak", series="company", y_title="calls at once")
+    picked = page.chart(
+        lines(together, x="label", y="peak", series="company", y_title="calls at once", name="peak")
         if several
-        else columns(together, x="label", y="peak", y_title="calls at once"),
+        else columns(together, x="label", y="peak", y_title="calls at once", name="peak"),
         report="concurrency",
         key="concurrency",
         alt="The most calls at once by interval",
+        chosen="peak",
     )
+    if picked:
+        of = (pl.col("label") == picked["x"]) & (pl.col("company") == picked.get("key", at_once["company"][0]))
+        page.go(during(together.row(by_predicate=of, named=True)))
     with st.expander("Each interval, with its calls"):
         page.table(
             "concurrency",

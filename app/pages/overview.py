@@ -207,6 +207,7 @@ with right:
                     "difference": "Difference",
                 },
                 name="changes",
+                report="breakdown",
             )
         else:
             nothing("Nothing changed.")

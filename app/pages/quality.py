@@ -3,14 +3,21 @@
 import polars as pl
 import streamlit as st
 
-from app.charts import count, flow, interval_labels, percent, scatter
+from app.charts import age, call_of, count, flow, interval_labels, percent, scatter
 from app.page import Cell
-from app.shell import heading, not_subscribed, nothing, open_page
+from app.shell import heading, not_subscribed, nothing, open_page, since_build
 
 page = open_page("Data quality", "Can I trust these numbers?", uses=frozenset({"companies"}), needs_calls=False)
 now = page.one("quality")
+statuses = page.ask("quality_statuses")
 
 with st.grid(4, min_column_width=165, gap="small"):
+    page.tile(
+        "Age of the build",
+        age(since_build(page).total_seconds()),
+        report="as_of",
+        note=f"as of {page.instant(page.as_of)}",
+    )
     page.tile(
         "Events", count(now["events"]), report="quality", note=f"{count(now['duplicates'])} more deliveries were repeats, counted once"
     )
@@ -66,26 +73,35 @@ with st.grid(4, min_column_width=165, gap="small"):
         more=[(("calls", {"part": "flaw:unknown_side"}), f"{count(now['unknown_ended_by'])} ended by somebody unknown")],
     )
     page.tile(
+        "Unknown statuses",
+        count(int(statuses["events"].sum())),
+        report="quality_statuses",
+        note="events whose status the list of phases lacks; listed below",
+    )
+    page.tile(
         "Kept, but unusable",
         count(now["quarantined"]),
         report="quality",
-        note=f"in quarantine; {count(now['rejected'])} requests were refused",
+        note=f"in quarantine, of all time; {count(now['rejected'])} requests were refused, of all time",
     )
 
 heading(
     "The flow of events",
     note="Beside the usual: the median of the same weekday and hour of the eight weeks before. "
-    "A hole in business hours is a feed that stood still.",
+    "A hole in business hours is a feed that stood still. Click a bar for its calls.",
 )
 stream = page.ask("quality_flow")
 labels = interval_labels(stream["interval_at"], time_zone=page.time_zone, grain=page.filters.flow_grain)
 if stream["events"].sum():
-    page.chart(
-        flow(stream.with_columns(label=pl.Series(labels)), x="label", now="events", usual="usual_events"),
+    picked = page.chart(
+        flow(stream.with_columns(label=pl.Series(labels)), x="label", now="events", usual="usual_events", name="bar"),
         report="quality_flow",
         key="flow",
         alt="Events over the period beside the usual",
+        chosen="bar",
     )
+    if picked:
+        page.go(("calls", page.interval(stream, picked["x"])))
 else:
     nothing("No events in this period.")
 
@@ -102,7 +118,10 @@ with left:
         )
     else:
         nothing("Nothing was received in the seven days before the build.")
-    heading("In quarantine", note="Verified but unusable, or unsigned in SQS: kept, and looked at with `ingest quarantine show ID`.")
+    heading(
+        "In quarantine",
+        note="Of all time. Verified but unusable, or unsigned in SQS: kept, and looked at with `ingest quarantine show ID`.",
+    )
     kept = page.ask("quality_quarantine")
     if kept.height:
         page.table(
@@ -121,7 +140,7 @@ with left:
         )
     else:
         nothing("Nothing is in quarantine.")
-    heading("Refused", note="Webhook requests without a right signature, or too large: counted, never stored.")
+    heading("Refused", note="Of all time. Webhook requests without a right signature, or too large: counted, never stored.")
     refused = page.ask("quality_rejections")
     if refused.height:
         page.table(
@@ -134,7 +153,6 @@ with left:
         nothing("No request was refused.")
 with right:
     heading("Statuses that the list of phases lacks", note="They count as other time. Give them a phase with `[transforms] call_phases`.")
-    statuses = page.ask("quality_statuses")
     if statuses.height:
         page.table(
             "quality_statuses", statuses, {"status": "Status", "events": "Events", "calls": "Calls", "last_at": "Last"}, name="statuses"
@@ -172,12 +190,16 @@ else:
         st.markdown(
             f"**{percent(both['agreement'])}** of {count(both['calls'])} calls agree in length, talk, hold and wait within a second."
         )
-        page.chart(
-            scatter(differing, x="vendor_talk_ms", y="talk_ms", x_title="their talk, seconds", y_title="our talk, seconds"),
+        st.caption("Each point is a call; on the dashed line both agree. Click a point for its journey.")
+        picked = page.chart(
+            scatter(differing, x="vendor_talk_ms", y="talk_ms", x_title="their talk, seconds", y_title="our talk, seconds", name="point"),
             report="reconciliation_calls",
             key="vendor",
             alt="Our talk against the vendor's",
+            chosen="point",
         )
+        if picked and (call := call_of(str(picked.get("key")))):
+            page.go(("call", {"of": call[0], "call": call[1]}))
         page.table(
             "reconciliation_calls",
             differing,

@@ -11,9 +11,11 @@ from app.charts import (
     OCHRE,
     SLATE,
     VERMILION,
+    bullets,
     change,
     count,
     duration,
+    goals_of,
     heatmap,
     lines,
     minute_labels,
@@ -26,6 +28,7 @@ from app.filters import FORMULAS, LONGEST_T_S, service_level_of
 from app.page import Cell, Link, query_of_page, say
 from app.shell import heading, not_subscribed, nothing, open_page
 
+MOST = 15
 WAITS = {"answered": BLUE, "caller_left": VERMILION, "overflowed": SLATE, "unanswered": OCHRE}
 
 
@@ -59,11 +62,13 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="service-lev
     )
 say({"formula": formula or None, "within": None if within is None else str(within)})
 page = page.counted_by(query_of_page())
-filters, settings = page.filters, page.filters.settings
+filters = page.filters
 said, explained = page.formula
 
 total, before = page.one("queues_total", filters), page.usual("queues_total", filters)
 series = page.ask("queue_series", filters)
+queues = page.ask("queues", filters)
+goals = goals_of(queues)
 if not total["visits"]:
     nothing("No call visited a queue in this period.")
     st.stop()
@@ -121,11 +126,32 @@ with st.grid(4, min_column_width=165, gap="small"):
         note="from the entry into the queue",
     )
 
+heading(
+    "Each queue against its goal",
+    note="The bar is the service level, the mark across it the queue's own goal. Click a bar for its visits."
+    + (f" The {MOST} queues with the most visits." if queues.height > MOST else ""),
+)
+picked = page.chart(
+    bullets(
+        queues.filter(pl.col("service_level").is_not_null()).head(MOST),
+        label="queue_name",
+        value="service_level",
+        goal="goal",
+        x_title="service level",
+        name="bar",
+    ),
+    report="queues",
+    key="goals",
+    alt="Service level of each queue against its goal",
+    chosen="bar",
+)
+if picked:
+    page.go(("calls", {"list": "visits", "in_queue": picked["key"], "figure": "offered"}))
+
 heading("Each queue", note="One row a queue; its figures are of visits. Click a figure for its visits, the longest wait for its call.")
-queues = page.ask("queues", filters).join(page.ask("queue_percentiles", filters), on="queue_name", how="left", maintain_order="left")
 page.table(
     ("queues", "queue_percentiles"),
-    queues,
+    queues.join(page.ask("queue_percentiles", filters), on="queue_name", how="left", maintain_order="left"),
     {
         "queue_name": Cell("Queue", to_visits("offered")),
         "service_level": Cell("Service level", to_visits("in_time")),
@@ -137,9 +163,13 @@ page.table(
         "overflowed": Cell("Went on", to_visits("overflowed")),
         "unanswered": Cell("Unanswered", to_visits("unanswered")),
         "abandonment_rate": "Abandoned %",
-        "asa_ms": "ASA",
         "wait_p50_ms": "Median wait",
         "wait_p90_ms": "90 % wait",
+        "average_wait_ms": "Average wait",
+        "answered_p90_ms": "90 % answered after",
+        "asa_ms": "ASA",
+        "left_p50_ms": "Median until left",
+        "time_to_abandon_ms": "Average until abandoned",
         "longest_wait_ms": Cell(
             "Longest wait",
             lambda row: ("call", {"of": row["longest_company"], "call": row["longest_call_id"]}) if row["longest_call_id"] else None,
@@ -155,7 +185,7 @@ page.table(
 heading("Five formulas, one queue", note="All go by the name of service level. Compare, then say which you mean.")
 page.table(
     "queues",
-    page.ask("queues", filters),
+    queues,
     {
         "queue_name": "Queue",
         "sl_default": "Default",
@@ -165,46 +195,48 @@ page.table(
         "sl_of_answered_only": "Of answered only",
     },
     name="formulas",
-    files=False,
 )
 
 left, right = st.columns(2, gap="medium")
 with left:
-    heading("Service level by time of day", note="Half hours of the local day, over all days of the period, against the goal.")
-    day = page.ask("queue_half_hours", filters).filter(pl.col("offered") > 0)
-    page.chart(
+    heading(
+        "Service level by time of day",
+        note="Half hours of the local day over the period; a visit belongs to that of its entry. Click a point for its visits.",
+    )
+    day = page.ask("queue_half_hours", filters).filter(pl.col("service_level").is_not_null())
+    picked = page.chart(
         lines(
             day.with_columns(label=minute_labels(day["minute_of_day"])),
             x="label",
             y="service_level",
-            goal=settings.service_level_goal,
-            goal_text=f"goal {percent(settings.service_level_goal, digits=0)}",
+            goals=goals,
             y_title="service level",
             y_format=".0%",
             share=True,
+            name="point",
         ),
         report="queue_half_hours",
         key="half-hours",
         alt="Service level by half hour of the day against the goal",
+        chosen="point",
     )
+    if picked:
+        page.go(("calls", {"list": "visits", "figure": "offered", "part": f"half_hour:{picked['x']}"}))
 with right:
-    heading("Service level over the period", note="A gap is an interval without visits.")
+    heading(
+        "Service level over the period",
+        note="A visit belongs to the interval of its entry; one without visits is left out. Click a point for its visits.",
+    )
     course = series.with_columns(label=pl.Series(page.labels(series))).filter(pl.col("service_level").is_not_null())
-    page.chart(
-        lines(
-            course,
-            x="label",
-            y="service_level",
-            goal=settings.service_level_goal,
-            goal_text=f"goal {percent(settings.service_level_goal, digits=0)}",
-            y_title="service level",
-            y_format=".0%",
-            share=True,
-        ),
+    picked = page.chart(
+        lines(course, x="label", y="service_level", goals=goals, y_title="service level", y_format=".0%", share=True, name="point"),
         report="queue_series",
         key="series",
         alt="Service level over the period against the goal",
+        chosen="point",
     )
+    if picked:
+        page.go(("calls", {"list": "visits", "figure": "offered", **page.interval(series, picked["x"])}))
 
 left, right = st.columns(2, gap="medium")
 with left:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from app.journey import LANES, lanes, party, sentence
+from app.journey import LANES, lanes, party, people, sentence
 from tests.app.conftest import NOW, call_row
 
 
@@ -104,3 +104,15 @@ def test_lanes_join_neighbours_and_run_on_to_now_in_an_open_call():
 
 def test_a_call_without_states_has_no_lanes():
     assert lanes(call_row("Anna", NOW), [], [], as_of=NOW).height == 0
+
+
+def test_people_of_ours_are_each_there_once_the_caller_first_then_who_answered():
+    def of(extension, name, *, answered, user="u"):
+        return {"callee_extension": extension, "callee_user_id": user, "callee_name": name, "answered": answered}
+
+    call = call_row("Anna", NOW, caller_user_id=None)
+    rung, first, second = of("201", "Bo", answered=False), of("202", "Cleo", answered=True), of("203", None, answered=True)
+    outside, again = of(None, "Eve", answered=True, user=None), of("202", "Cleo", answered=False)
+    assert people(call, [rung, first, outside, second, again]) == [("acme_202", "Cleo"), ("acme_203", "acme_203"), ("acme_201", "Bo")]
+    ours = call | {"caller_user_id": "u7", "caller_extension": None, "caller_name": "Dag"}
+    assert people(ours, [first]) == [("acme_u7", "Dag"), ("acme_202", "Cleo")]

@@ -1,14 +1,17 @@
 """Each page over each kind of warehouse: it opens without an error, says what it should, and the list equals the figure."""
 
+import json
 import re
 from datetime import timedelta
 from itertools import product
 from urllib.parse import parse_qs, parse_qsl
 
+import duckdb
 import polars as pl
 import pytest
 
 from app import page as page_module
+from app.charts import call_of
 from app.export import Context
 from app.filters import of_who_waits
 from app.warehouse import Warehouse
@@ -535,3 +538,154 @@ def test_the_callers_of_a_bar_are_named_in_the_file_and_can_be_left_again(app_ov
     assert "step" not in app.query_params
     visit(app, "missed", **view, step="not yet", how="we called")
     assert len(table(app, "How", "Reached")) == everyone
+
+
+def test_the_formula_in_force_stands_under_the_service_level_and_behind_its_question_mark(app_over):
+    """The tables' own `?` tell all five, so the tile's is what one formula is told more often by than under another."""
+    app = app_over("demo").run()
+    told = {}
+    for formula, words in {
+        "default": "answered within 20s / (offered − left before 5s)",
+        "of_answered_only": "answered within 20s / answered",
+    }.items():
+        visit(app, "queues", period="28d", formula=formula)
+        assert words in [caption.value for caption in app.caption]
+        said = words_of(app)
+        told[formula] = [said.count(f"**Service level, {name}**") for name in ("default", "of answered only")]
+    assert told["default"][0] == told["of_answered_only"][0] + 1
+    assert told["of_answered_only"][1] == told["default"][1] + 1
+
+
+def test_queues_with_goals_of_their_own_are_held_against_these(app_over):
+    def goals(**reports):
+        app = visit(app_over("demo", **reports).run(), "queues", period="28d")
+        charts = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+        return [layer for chart in charts for layer in chart.get("layer", []) if layer["mark"]["type"] == "rule"]
+
+    assert len(goals()) == 2  # the general goal, by half hour and over the period
+    own = '[reports.queues."Support"]\nservice_level_goal = 0.6'
+    assert len(goals(reports=own)) == 4
+
+
+OFF = "per_person = false"
+
+
+@pytest.mark.parametrize(("page", "query"), [("agents", {}), ("agent_day", {"who": "acme_201"}), ("calls", {"list": "offers"})])
+def test_pages_of_single_persons_say_that_they_are_switched_off_and_by_which_key(app_over, page, query):
+    app = visit(app_over("one call", reports=OFF).run(), page, period="all", **query)
+    assert errors_of(app) == []
+    assert "per_person = false" in words_of(app)
+    assert "Anna" not in words_of(app)
+    assert len(app.dataframe) == 0
+
+
+def test_without_figures_of_persons_there_is_no_filter_for_agents_nor_a_link_that_sets_it(app_over):
+    def labels(app):
+        return [element.label for element in app.multiselect]
+
+    figures = []
+    for reports in ("", OFF):
+        off = app_over("demo", reports=reports)
+        off.query_params.update({"agent": "it_w100001_201", "period": "28d"})
+        figures.append(counted(off.run().metric[0].value))
+        assert ("Agent" in labels(off)) is (reports == "")
+    assert figures[0] < figures[1]
+    assert "agent" not in off.query_params
+    listed = []
+    for query in ({}, {"of_agent": "it_w100001_201"}, {"part": "caller:it_w100001_201"}):
+        visit(off, "calls", period="28d", **query)
+        listed.append(next(text.value for text in off.markdown if re.match(r"\*\*[\d,]+ ", str(text.value))))
+    assert len(set(listed)) == 1
+
+
+def test_a_call_says_who_was_in_it_and_leads_to_their_day_only_where_figures_of_persons_are_on(app_over):
+    for reports, expected in (("", ["acme_201"]), (OFF, [])):
+        app = visit(app_over("one call", reports=reports).run(), "call", of="acme", call="acme_1795185000.1")
+        links = [parse_qs(link.proto.query_string).get("who") for link in app.get("page_link")]
+        assert [who for (who,) in filter(None, links)] == expected
+        assert "Anna" in words_of(app)
+
+
+def test_a_person_who_called_out_is_linked_too(app_over, warehouses, tmp_path, monkeypatch):
+    at = UNTIL - timedelta(hours=2)
+    facts = facts_of("Bea", at, direction="outbound", caller_type="LOCAL", caller_user_id="u9", caller_extension="209", caller_name="Cy")
+    for name in ("call_legs", "call_states"):
+        for row in facts[name]:
+            row |= {"callee_type": "REMOTE", "callee_user_id": None, "callee_extension": None}
+    add_rows(empty_warehouse(tmp_path / "warehouse.duckdb"), **facts)
+    app = app_over("one call")
+    monkeypatch.setenv("CALLFACTS_DATA", str(tmp_path))
+    visit(app.run(), "call", of="acme", call=facts["calls"][0]["call_id"])
+    (link,) = [link.proto for link in app.get("page_link") if "who=" in link.proto.query_string]
+    assert (parse_qs(link.query_string)["who"], link.label) == (["acme_209"], "🗓️ The day of Cy")
+
+
+def test_a_persons_day_has_its_tiles_each_with_its_formula_and_every_block_of_a_call_leads_to_it(app_over):
+    app = visit(app_over("one call").run(), "agent_day", who="acme_201", day="2026-11-20")
+    assert errors_of(app) == []
+    tiles = {metric.label: metric.value for metric in app.metric}
+    assert tiles == {"In calls": "1m 47s", "Calls": "1", "Available": "0s", "Busy": "0s", "Away": "1m 47s", "Unknown": "18h 28m 13s"}
+    said = words_of(app)
+    for label in ("Time in calls", "Available", "Busy", "Away"):
+        assert f"**{label}**" in said
+    (chart,) = app.get("vega_lite_chart")
+    blocks = pl.read_ipc_stream(chart.proto.datasets[0].data.data).to_dicts()
+    calls = [call_of(block["key"]) for block in blocks if block["lane"] == "Calls"]
+    assert calls == [("acme", "acme_1795185000.1")] * 2
+    assert "selectionMode" in str(chart.proto) or list(chart.proto.selection_mode)
+
+
+@pytest.mark.parametrize("by", ["Trunk", "Destination"])
+def test_causes_of_a_trunk_and_of_a_destination_lead_to_as_many_calls(app_over, by):
+    app = visit(app_over("demo").run(), "outcomes", period="28d")
+    app.button_group(key="causes-by").set_value(by).run()
+    assert errors_of(app) == []
+    table = next(frame.value for frame in app.dataframe if {"Category", "Share"} <= set(frame.value.columns))
+    of, code, stated = table.iloc[0][[{"Trunk": "Trunk", "Destination": "Begins with"}[by], "Code", "Calls"]]
+    query = {"on_trunk": of, "figure": "ended"} if by == "Trunk" else {"part": f"prefix:{of}", "going": "outbound", "figure": "attempts"}
+    visit(app, "calls", period="28d", cause=code, **query)
+    assert f"**{stated:,} calls**" in words_of(app)
+
+
+def test_a_half_hour_of_the_service_level_leads_to_its_visits(app_over):
+    app = visit(app_over("demo").run(), "calls", period="28d", list="visits", figure="offered")
+    everything = counted(next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value))))
+    found = 0
+    for minute in range(0, 1440, 30):
+        visit(app, "calls", period="28d", list="visits", figure="offered", part=f"half_hour:{minute // 60:02d}:{minute % 60:02d}")
+        found += counted(next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value))))
+    assert found == everything > 0
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "tables"),
+    [
+        ("queues", {}, {"queues", "formulas"}),
+        ("call", {}, {"events", "parties", "comparison", "every column"}),
+        ("overview", {}, {"changes"}),
+        ("definitions", {}, {"settings", "metrics", "reports"}),
+    ],
+)
+def test_every_table_has_its_files_and_its_question_mark(app_over, warehouses, page, query, tables):
+    if page == "call":
+        with duckdb.connect(str(warehouses["demo"]), read_only=True) as con:
+            found = con.execute("select company, call_id from reconciliation order by started_at limit 1").fetchall()[0]
+        query = dict(zip(("of", "call"), found, strict=True))
+    app = visit(app_over("demo").run(), page, period="7d", **query)
+    assert errors_of(app) == []
+    files = {tuple(button.key.removeprefix("file-").rsplit("-", 1)) for button in app.get("download_button") if button.key}
+    assert {(table, ending) for table in tables for ending in ("csv", "xlsx", "parquet")} <= files
+
+
+def test_the_quality_page_says_how_old_the_build_is_and_what_is_of_all_time(app_over):
+    app = visit(app_over("demo").run(), "quality", period="28d")
+    tiles = {metric.label: metric.value for metric in app.metric}
+    assert re.fullmatch(r"\d+ (min|h|days) ago|just now|ahead.*", tiles["Age of the build"])
+    assert "Unknown statuses" in tiles
+    assert words_of(app).lower().count("of all time") >= 4
+
+
+def test_what_cannot_be_computed_is_named(app_over):
+    said = words_of(visit(app_over("demo").run(), "definitions"))
+    for word in ("utilisation", "adherence", "shrinkage", "satisfaction"):
+        assert word in said

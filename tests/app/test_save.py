@@ -68,3 +68,16 @@ def test_a_missing_warehouse_is_one_line_and_exit_1(configured, monkeypatch, cap
     monkeypatch.setenv("CALLFACTS_DATA", str(configured / "nowhere"))
     assert main(["calls", "--out", str(configured / "x.csv")]) == 1
     assert "transforms build" in capsys.readouterr().err
+
+
+def test_reports_by_person_are_refused_where_they_are_switched_off(configured, capsys):
+    config, out = configured / "callfacts.toml", configured / "agents.csv"
+    assert main(["agents", "--out", str(out), "--view", "period=28d"]) == 0
+    out.unlink()
+    config.write_text(config.read_text() + "per_person = false\n")
+    for report in ("agents", "agent_occupancy", "agent_calls", "offers"):
+        assert main([report, "--out", str(out), "--view", "period=28d"]) == 2
+        assert "reports.per_person is false" in capsys.readouterr().err
+    assert not out.exists()
+    assert main(["queues", "--out", str(out), "--view", "period=28d&agent=it_w100001_201"]) == 0
+    assert {row["filter"].split(";")[0] for row in rows_of(out)} == {row["filter"] for row in rows_of(out)}

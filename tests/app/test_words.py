@@ -2,9 +2,23 @@
 
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 
-from app.charts import age, count, duration, instant, long_duration, percent, plain, short, words
+from app.charts import (
+    against_goal,
+    age,
+    count,
+    duration,
+    goals_of,
+    instant,
+    lines,
+    long_duration,
+    percent,
+    plain,
+    short,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +77,31 @@ def test_long_names_are_cut_and_say_so():
 
 def test_codes_read_as_words():
     assert (words("no_answer"), words(None), words("")) == ("No answer", "–", "–")
+
+
+def rules(*queues):
+    return pl.DataFrame(queues, schema=["queue_name", "formula", "within_ms", "short_ms", "goal"], orient="row")
+
+
+def test_a_goal_that_all_queues_share_names_none_and_others_name_their_queues():
+    shared = rules(("Sales", "default", 20_000, 5_000, 0.8), ("Billing", "default", 20_000, 5_000, 0.8))
+    assert goals_of(shared) == [(0.8, "goal 80 %")]
+    assert goals_of(rules(*shared.rows(), ("Support", "default", 20_000, 5_000, 0.6))) == [
+        (0.6, "goal 60 %, Support"),
+        (0.8, "goal 80 %, Billing, Sales"),
+    ]
+    many = [(f"Queue {place}", "default", 20_000, 5_000, place / 10) for place in range(1, 5)]
+    assert goals_of(rules(*many)) == []
+
+
+def test_lines_draw_each_goal_with_its_name():
+    drawn = lines(pl.DataFrame({"x": ["a"], "y": [0.5]}), x="x", y="y", goals=[(0.6, "goal 60 %, Support"), (0.8, "goal 80 %, Sales")])
+    spec = drawn.to_dict()
+    ruled = [spec["datasets"][layer["data"]["name"]] for layer in spec["layer"] if layer["mark"]["type"] == "rule"]
+    assert ruled == [[{"goal": 0.6, "text": "goal 60 %, Support"}], [{"goal": 0.8, "text": "goal 80 %, Sales"}]]
+
+
+def test_a_share_against_its_goal_says_in_words_whether_it_is_met():
+    assert against_goal(0.62, 0.8) == "62.0 %, goal 80 %, missed"
+    assert against_goal(0.8, 0.8) == "80.0 %, goal 80 %, met"
+    assert (against_goal(None, 0.8), against_goal(0.5, None)) == ("–, goal 80 %", "50.0 %")

@@ -35,7 +35,7 @@ MONTH = replace(ALL, start=END - timedelta(days=30), end=END)
 DAY = replace(ALL, start=END - timedelta(days=1), end=END)
 
 PERCENTILES = {"call_waits", "queue_percentiles", "agent_talk"}
-OF_A_DAY = {"agent_presence", "agent_calls", "agent_day_total"}
+OF_A_DAY = {"agent_presence", "agent_calls", "agent_phases", "agent_day_total"}
 OF_A_CALL = {name for name in REPORTS if name == "call" or "call_id" in REPORTS[name].parameters}
 SERIES = {"call_volume", "outcome_volume", "cause_trend", "heatmap", "queue_series", "queue_half_hours", "quality_flow", "concurrency"}
 LISTS_OF_ALL = {"calls", "calls_total"}

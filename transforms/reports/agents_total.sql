@@ -12,13 +12,15 @@
 --   answer_rate DOUBLE [share] answered / offers
 --   talk_ms BIGINT [ms] Talk of answered offers
 --   hold_ms BIGINT [ms] Hold of answered offers
+--   transferred BIGINT [offers] Answered here, and later by another in the same call
 --   average_talk_ms DOUBLE [ms] Talk / answered
 --   handling_ms DOUBLE [ms] (Talk + hold) / answered, without wrap-up
 with counted as (
     select count(distinct (company, extension)) as agents, coalesce(sum(answered + caller_left + taken + lost), 0) as offers,
         coalesce(sum(answered), 0) as answered, coalesce(sum(caller_left), 0) as caller_left, coalesce(sum(taken), 0) as taken,
-        coalesce(sum(lost), 0) as lost, coalesce(sum(open), 0) as open, coalesce(sum(talk_ms), 0) as talk_ms, coalesce(sum(hold_ms), 0) as hold_ms
+        coalesce(sum(lost), 0) as lost, coalesce(sum(open), 0) as open, coalesce(sum(talk_ms), 0) as talk_ms, coalesce(sum(hold_ms), 0) as hold_ms,
+        coalesce(sum(transferred), 0) as transferred
     from counted_offers($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone))
 select agents, offers, answered, caller_left, taken, lost, open, agent_answer_rate(answered, offers) as answer_rate, talk_ms, hold_ms,
-    average_talk(talk_ms, answered) as average_talk_ms, average_handling_time(talk_ms, hold_ms, answered) as handling_ms
+    transferred, average_talk(talk_ms, answered) as average_talk_ms, average_handling_time(talk_ms, hold_ms, answered) as handling_ms
 from counted

@@ -488,6 +488,20 @@ create or replace macro callback_priority(misses, first_miss_at, as_of) as misse
 -- source: calls.external_key, calls.started_at, calls.answered_by_at, setting repeat_days
 create or replace macro repeat_rate(repeated, answered) as share(repeated, answered);
 
+-- label: No repeat within the window
+-- formula: answered inbound calls whose caller does not call again within the window / answered inbound calls older than the window
+-- grain: call
+-- unit: share
+-- source: calls.external_key, calls.started_at, calls.answered_by_at, setting repeat_days
+create or replace macro no_repeat_rate(repeated, answered) as share(answered - repeated, answered);
+
+-- label: Poor voice
+-- formula: the lower MOS of the two sides is below 3.5
+-- grain: flow of the vendor's account (call:completed)
+-- unit: truth
+-- source: vendor_calls.caller_mos, vendor_calls.callee_mos
+create or replace macro is_poor_voice(mos) as coalesce(mos < 3.5, false);
+
 -- label: Answer–seizure ratio
 -- formula: answered / attempts, outbound
 -- grain: call, by trunk
@@ -663,11 +677,13 @@ create or replace macro is_visit_figure(figure, result, wait_ms, within_ms, shor
         else figure is null
     end;
 
--- Whether a visit belongs to a part of a report: that went on to a queue, or of a step of 5 s of wait, the last one 600 s and more.
-create or replace macro is_visit_part(part_of, part, next_queue, wait_ms) as
+-- Whether a visit belongs to a part of a report: that went on to a queue, of a step of 5 s of wait, the last one 600 s and more, or
+-- of a half hour of the local day, as 08:30.
+create or replace macro is_visit_part(part_of, part, next_queue, wait_ms, entered_at, time_zone) as
     part_of is null or coalesce(case part_of
         when 'next_queue' then next_queue = part
         when 'wait' then least(wait_ms // 5000 * 5, 600) = try_cast(part as integer)
+        when 'half_hour' then printf('%02d:%02d', minute_of_week(entered_at, time_zone) % 1440 // 60, minute_of_week(entered_at, time_zone) % 60 // 30 * 30) = part
     end, false);
 
 -- Whether a missed call counts as one that somebody waits for an answer to: short abandons only where asked for.

@@ -20,6 +20,6 @@ select v.company, v.call_id, v.visit, v.queue_name, v.entered_at, v.answered_at,
 from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls) v
 left join settings s using (queue_name)
 where is_visit_figure($figure, result, wait_ms, coalesce(s.within_ms, $within_ms), coalesce(s.short_ms, $short_ms))
-  and is_visit_part($part_of, $part, next_queue, wait_ms)
+  and is_visit_part($part_of, $part, next_queue, wait_ms, entered_at, $time_zone)
 order by entered_at desc, v.company, v.call_id, v.visit
 limit $limit offset $offset

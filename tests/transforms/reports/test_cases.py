@@ -14,7 +14,9 @@ import pytest
 from ingest.config import QueueSettings, Reports
 from tests.builders import COMPANY, MONDAY, Call, agent, presence, voicebot
 from tests.transforms.reports.cases import ALL, SECOND, A, B, answered, at, day, end, inbound, left, of, one, outbound, some, table
+from tests.warehouses import warehouse_with
 from transforms.reports.catalog import Filters, ask, ask_usual, known_windows
+from transforms.tables import TABLES
 
 # --- calls -----------------------------------------------------------------------------------------------------------
 
@@ -421,6 +423,7 @@ def test_transfer_books_talk_to_the_one_who_talked() -> None:
     handed = talking.then("update", "RINGING", after=30 * SECOND, callee=B).then("update", "TALKING", after=3 * SECOND)
     con = of(end(handed, "TALKING", after=100 * SECOND, by="CALLEE"))
     assert table(con, "agents", "extension", "answered", "talk_ms", "transferred") == [("201", 1, 30_000, 1), ("202", 1, 100_000, 0)]
+    assert some(one(con, "agents_total"), "answered", "transferred") == {"answered": 2, "transferred": 1}
     assert some(one(con, "overview"), "transfers", "talk_ms") == {"transfers": 1, "talk_ms": 130_000}
 
 
@@ -493,6 +496,23 @@ def test_a_call_over_midnight_is_in_both_days_with_its_part_of_each() -> None:
         "agent": f"{COMPANY}_201", "in_calls_ms": 55 * minutes, "talk_ms": 49 * minutes, "hold_ms": 5 * minutes, "ring_ms": minutes,
         "available_ms": 30 * minutes, "busy_ms": 20 * minutes, "away_ms": 60 * minutes, "unknown_ms": 10 * minutes, "calls": 2,
     }  # fmt: skip
+
+
+def test_the_phases_of_a_persons_calls_are_clipped_to_the_day_and_those_of_others_left_out() -> None:
+    """The phone of 201 rings at 08:58, they talk from 08:59 to 09:01 and hold until 09:02; then 202 talks on. 201 calls out at 09:10."""
+    minutes = 60 * SECOND
+    talking = inbound(1, minute=-2).then("update", "TALKING", after=minutes)
+    held = talking.then("update", "HOLD", after=2 * minutes).then("update", "TALKING", after=minutes, callee=B)
+    con = of(end(held, "TALKING", after=5 * minutes, by="CALLEE"), outbound(2, minute=10, ring=minutes, talk=minutes))
+    filters = Filters(start=MONDAY, end=at(60), agents=(f"{COMPANY}_201",))
+    assert table(con, "agent_phases", "leg", "phase", "from_at", "until_at", "duration_ms", filters=filters) == [
+        (0, "talking", at(0), at(1), minutes), (0, "held", at(1), at(2), minutes),
+        (-1, "ringing", at(10), at(11), minutes), (-1, "talking", at(11), at(12), minutes),
+    ]  # fmt: skip
+    total = one(con, "agent_day_total", filters)
+    spent = table(con, "agent_phases", "phase", "duration_ms", filters=filters)
+    for phase, column in (("ringing", "ring_ms"), ("talking", "talk_ms"), ("held", "hold_ms")):
+        assert sum(ms for known, ms in spent if known == phase) == total[column]
 
 
 def test_a_day_of_a_person_of_whom_nothing_is_known_is_unknown() -> None:
@@ -769,4 +789,62 @@ def test_repeat_callers_are_of_calls_older_than_the_window() -> None:
         answered(5, phone="+15550105"), answered(6, minute=8 * day_of, phone="+15550106"),
         as_of=at(9 * day_of),
     )  # fmt: skip
-    assert one(con, "repeat_callers") == {"answered": 3, "repeated": 1, "repeat_rate": pytest.approx(1 / 3), "censored": 1}
+    assert one(con, "repeat_callers") == {
+        "answered": 3, "repeated": 1, "repeat_rate": pytest.approx(1 / 3), "no_repeat_rate": pytest.approx(2 / 3), "censored": 1,
+    }  # fmt: skip
+
+
+# --- why calls end, how they sound -----------------------------------------------------------------------------------
+
+
+def test_shares_of_outcomes_are_of_calls_that_have_ended_and_those_without_an_end_have_none() -> None:
+    """Three have ended, one is talked at the build, one was last heard of a day before it."""
+    going = inbound(4, minute=1439).then("update", "TALKING", after=SECOND)
+    con = of(answered(1), answered(2), left(3, wait=30 * SECOND), going, inbound(5))
+    assert table(con, "outcomes", "outcome", "calls", "share") == [
+        ("answered", 2, pytest.approx(2 / 3)), ("abandoned", 1, pytest.approx(1 / 3)), ("in_progress", 1, None), ("lost", 1, None),
+    ]  # fmt: skip
+
+
+def test_causes_are_told_by_trunk_and_by_destination_with_their_share_of_each() -> None:
+    con = of(
+        outbound(1, talk=SECOND, trunkName="North"),
+        outbound(2, talk=SECOND, trunkName="North"),
+        outbound(3, cause="17", trunkName="North"),
+        outbound(4, cause="17", phone="+441632960001", trunkName="South"),
+        outbound(5, cause="999", phone="+441632960001"),
+        answered(6, trunkName="South"),
+    )
+    assert table(con, "trunk_causes", "trunk_name", "category", "code", "calls", "share") == [
+        ("North", "normal", "16", 2, pytest.approx(2 / 3)), ("North", "busy", "17", 1, pytest.approx(1 / 3)),
+        ("South", "busy", "17", 1, 0.5), ("South", "normal", "16", 1, 0.5),
+    ]  # fmt: skip
+    assert table(con, "prefix_causes", "prefix", "category", "code", "calls", "share") == [
+        ("+1555", "normal", "16", 2, pytest.approx(2 / 3)), ("+1555", "busy", "17", 1, pytest.approx(1 / 3)),
+        ("+4416", "busy", "17", 1, 0.5), ("+4416", "unknown", "999", 1, 0.5),
+    ]  # fmt: skip
+
+
+def test_voice_is_poor_where_either_side_hears_below_three_and_a_half() -> None:
+    heard = [(4.2, 4.0), (3.5, None), (None, 3.4), (4.4, 2.1), (None, None)]
+    schema = TABLES["vendor_calls"].polars
+    rows = [
+        dict.fromkeys(schema)
+        | {"company": COMPANY, "call_id": str(place), "flow_index": 0, "started_at": at(place), "caller_mos": near, "callee_mos": far}
+        for place, (near, far) in enumerate(heard)
+    ]
+    con = warehouse_with({"vendor_calls": pl.DataFrame(rows, schema=schema, orient="row")})
+    assert one(con, "voice_quality") == {
+        "rated": 4, "poor": 2, "poor_share": 0.5, "worst": 2.1, "worst_company": COMPANY, "worst_call_id": "3",
+    }  # fmt: skip
+    nothing = one(con, "voice_quality", Filters(start=at(60), end=at(120)))
+    assert some(nothing, "rated", "poor", "poor_share", "worst") == {"rated": 0, "poor": 0, "poor_share": None, "worst": None}
+
+
+def test_a_half_hour_of_the_local_day_has_its_visits_of_every_day() -> None:
+    """Rome is an hour ahead: the first two enter at 10:00 and 10:29 of a Monday, the third at 10:00 of the next day, the last at 10:30."""
+    entered = [answered(n, minute=minute, queueName="Sales") for n, minute in enumerate((0, 29, 1440, 30), start=1)]
+    filters = replace(ROME, part="half_hour:10:00", figure="offered")
+    con = of(*entered, as_of=at(60 * 48))
+    assert one(con, "visits_total", filters)["visits"] == 3
+    assert table(con, "queue_half_hours", "minute_of_day", "offered", filters=ROME) == [(600, 3), (630, 1)]

@@ -116,6 +116,20 @@ FITTING = {
     ("Reached", "Outbound answered"),
     ("Recovered", "Missed callers recovered"),
     ("Waits longest", "Waits since"),
+    ("No repeat in … days", "No repeat within the window"),
+    ("Median talk", "Median"),
+    ("On hold", "Hold time"),
+    ("Transfers", "Transfers"),
+    ("Voicemail", "Voicemail"),
+    ("Poor voice", "Poor voice"),
+    ("Average handling without wrap-up", "Average handling time, without wrap-up"),
+    ("Hold", "Hold time"),
+    ("Occupancy", "Occupancy"),
+    ("In calls", "Time in calls"),
+    ("Available", "Available"),
+    ("Busy", "Busy"),
+    ("Away", "Away"),
+    ("90 % wait at most", "90th percentile"),
 }
 """The title of a tile, and the label of the formula behind its `?`."""
 
