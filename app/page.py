@@ -170,10 +170,10 @@ class Page:
         """The intervals of a series as words on the reader's wall clock, no two alike."""
         return interval_labels(frame[column], time_zone=self.time_zone, grain=self.filters.series_grain)
 
-    def interval(self, frame: pl.DataFrame, label: str, column: str = "interval_at") -> Narrowing:
-        """The interval of that label, as a link's narrowing."""
+    def interval(self, frame: pl.DataFrame, label: str, column: str = "interval_at", *, labels: Sequence[str] | None = None) -> Narrowing:
+        """The interval of that label, as a link's narrowing. `labels`: of the frame's intervals, where they are not those of `labels`."""
         starts = frame[column].unique(maintain_order=True)
-        place = self.labels(starts.to_frame(), column).index(label)
+        place = (self.labels(starts.to_frame(), column) if labels is None else list(labels)).index(label)
         end = starts[place + 1] if place + 1 < len(starts) else self.filters.end
         return {"at": starts[place].isoformat(), "until": end.isoformat() if end is not None else None}
 

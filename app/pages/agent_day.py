@@ -5,7 +5,7 @@ from datetime import date
 
 import streamlit as st
 
-from app.charts import DAY, call_of, count, day_lanes, lanes, short
+from app.charts import DAY, NOTHING, call_of, count, day_lanes, duration, lanes, short
 from app.filters import span_of
 from app.page import Cell
 from app.shell import heading, not_subscribed, nothing, open_page, stop_without_people
@@ -45,6 +45,30 @@ page = replace(page, filters=filters)
 presence, calls, phases = (page.ask(report, filters) for report in ("agent_presence", "agent_calls", "agent_phases"))
 times = page.one("agent_day_total", filters)
 seen = presence.filter(kind="user").height > 0
+with st.grid(3, min_column_width=165, gap="small"):
+    page.tile(
+        "In calls",
+        duration(times["in_calls_ms"]),
+        report="agent_day_total",
+        metric="time_in_calls",
+        note=f"talk {duration(times['talk_ms'])}, hold {duration(times['hold_ms'])}, ring {duration(times['ring_ms'])}",
+    )
+    page.tile(
+        "Calls",
+        count(times["calls"]),
+        report="agent_day_total",
+        note="with a part in this day; listed below",
+    )
+    page.tile("Available", duration(times["available_ms"]) if seen else NOTHING, report="agent_day_total", metric="is_available")
+    page.tile("Busy", duration(times["busy_ms"]) if seen else NOTHING, report="agent_day_total", metric="is_busy", note="or do not disturb")
+    page.tile(
+        "Away",
+        duration(times["away_ms"]) if seen else NOTHING,
+        report="agent_day_total",
+        metric="is_away",
+        note="any other status, offline too",
+    )
+    page.tile("Unknown", duration(times["unknown_ms"]), report="agent_day_total", note="no status known: not idle, not away")
 
 heading(
     "The day",

@@ -100,8 +100,14 @@ if stream["events"].sum():
         alt="Events over the period beside the usual",
         chosen="bar",
     )
+    odd = stream.filter(pl.col("alert"))["interval_at"]
+    if len(odd):
+        st.warning(
+            f"Far from the usual within business hours, beyond noise: {count(len(odd))} of {count(stream.height)} intervals, "
+            f"the last from {page.instant(odd[-1])}."
+        )
     if picked:
-        page.go(("calls", page.interval(stream, picked["x"])))
+        page.go(("calls", page.interval(stream, picked["x"], labels=labels)))
 else:
     nothing("No events in this period.")
 

@@ -212,7 +212,7 @@ def merged(*several):
 
 @pytest.fixture(scope="session")
 def warehouses(tmp_path_factory):
-    """Data roots by name: demo, empty, missing, one call, everything null, adversarial."""
+    """Data roots by name: demo, empty, missing, gap, one call, everything null, adversarial."""
     home = tmp_path_factory.mktemp("warehouses")
 
     def root(name):
@@ -225,6 +225,14 @@ def warehouses(tmp_path_factory):
         "empty": empty_warehouse(root("empty")),
         "missing": root("missing"),
     }
+    made["gap"] = empty_warehouse(root("gap"))
+    with duckdb.connect(str(made["gap"])) as con:  # 25 calls an hour on nine Friday mornings, but for one hour of the last
+        con.execute(
+            "insert into calls_by_quarter by name "
+            "select timezone('Europe/Rome', timestamp '2026-11-20 10:00' + to_hours((hour - 168 * week)::int)) as quarter_at, "
+            "'acme' as company, 'inbound' as direction, 25 as calls, 100 as events, 0 as late_events, 0 as lost "
+            "from range(9) w(week), range(3) h(hour) where (week, hour) <> (0, 1)"
+        )
     at = UNTIL - timedelta(hours=3)
     made["one call"] = add_rows(empty_warehouse(root("one call")), **facts_of("Anna", at))
     bare = {

@@ -82,6 +82,14 @@ def test_an_unsubscribed_feed_is_named(app_over):
     assert "call:completed" in words_of(app)
 
 
+def test_a_gap_in_the_flow_of_events_is_said(app_over):
+    """Of seven days only the hour without calls is far from the usual; from a week without a gap nothing is said."""
+    (said,) = [warning.value for warning in visit(app_over("gap").run(), "quality", period="7d").warning]
+    assert re.search(r": 1 of \d+ intervals, the last from .*11:00", said)
+    quiet = visit(app_over("gap").run(), "quality", period="custom", **{"from": "2026-11-09", "to": "2026-11-15"})
+    assert not quiet.warning
+
+
 def test_a_wrong_setting_is_one_line_that_names_its_key(app_over):
     app = app_over("demo", reports='time_zone = "Europe/Nowhere"').run()
     assert errors_of(app) == []

@@ -129,7 +129,6 @@ FITTING = {
     ("Available", "Available"),
     ("Busy", "Busy"),
     ("Away", "Away"),
-    ("90 % wait at most", "90th percentile"),
 }
 """The title of a tile, and the label of the formula behind its `?`."""
 
