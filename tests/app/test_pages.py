@@ -553,8 +553,8 @@ def test_the_formula_in_force_stands_under_the_service_level_and_behind_its_ques
     app = app_over("demo").run()
     told = {}
     for formula, words in {
-        "default": "answered within 20s / (offered − left before 5s)",
-        "of_answered_only": "answered within 20s / answered",
+        "default": "answered in time / (offered − short abandons); T 20 s, S 5 s",
+        "of_answered_only": "answered in time / answered; T 20 s, S 5 s",
     }.items():
         visit(app, "queues", period="28d", formula=formula)
         assert words in [caption.value for caption in app.caption]
