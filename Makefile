@@ -61,7 +61,7 @@ app: setup ## open the reports
 
 test: setup $(VENV)/.dev $(if $(shell command -v java 2>/dev/null),$(VENV)/.spark) ## all tests; the summary says what was skipped and why
 	.ci/browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup $(VENV)/.dev ## ruff, mypy, and who may import whom
 	$(BIN)/ruff check .
