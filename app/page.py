@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import urlencode
 
+import duckdb
 import msgspec
 import polars as pl
 import streamlit as st
@@ -134,9 +135,11 @@ class Page:
 
     def ask(self, report: str, filters: Filters | None = None) -> pl.DataFrame:
         """A report's answer; the same question to the same build is answered once."""
-        return _answer(
-            self.warehouse, str(self.warehouse.path), self.version, report, filters or self.filters, repr(filters or self.filters)
-        )
+        asked_for = filters or self.filters
+        try:
+            return _answer(self.warehouse, str(self.warehouse.path), self.version, report, asked_for, repr(asked_for))
+        except (duckdb.CatalogException, duckdb.BinderException) as error:  # a formula or column of this version is not there
+            stop_unreadable(f"{self.warehouse.path}: {str(error).splitlines()[0]}")
 
     def one(self, report: str, filters: Filters | None = None) -> dict[str, Any]:
         """The only row of a report whose answer is one row."""
@@ -480,6 +483,17 @@ def query_of_page() -> dict[str, list[str]]:
 
 
 # ---------------------------------------------------------------- asking
+
+
+def stop_unreadable(reason: str) -> NoReturn:
+    """Say what makes a warehouse that can be read again."""
+    st.error(
+        "**The warehouse cannot be read.** It is damaged, or another version of callfacts built it. A full build makes a new one:",
+        icon="🧱",
+    )
+    st.code("transforms build --full", language="bash")
+    st.code(reason, language=None, wrap_lines=True)
+    st.stop()
 
 
 @st.cache_data(max_entries=300, show_spinner=False)

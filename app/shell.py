@@ -18,7 +18,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app.charts import age, count, plain
 from app.filters import COMMON, EVER, FIELDS, Choice, Options, filters_of, form, says_anything
-from app.page import Page, query_of_page, say
+from app.page import Page, query_of_page, say, stop_unreadable
 from app.warehouse import UnreadableWarehouse, Version, Warehouse
 from ingest.config import Config, load_config
 from ingest.errors import ConfigError, WarehouseMissing
@@ -266,13 +266,7 @@ def _missing(title: str, path: Path) -> NoReturn:
 
 def _unreadable(title: str, reason: str) -> NoReturn:
     st.title(title, anchor=False)
-    st.error(
-        "**The warehouse cannot be read.** It is damaged, or another version of callfacts built it. A full build makes a new one:",
-        icon="🧱",
-    )
-    st.code("transforms build --full", language="bash")
-    st.code(reason, language=None, wrap_lines=True)
-    st.stop()
+    stop_unreadable(reason)
 
 
 def stop_without_any_calls(page: Page) -> int:

@@ -93,8 +93,9 @@ heading(
 stream = page.ask("quality_flow")
 labels = interval_labels(stream["interval_at"], time_zone=page.time_zone, grain=page.filters.flow_grain)
 if stream["events"].sum():
+    told = stream.with_columns(label=pl.Series(labels), odd=pl.when(pl.col("alert")).then(pl.lit("far from usual")))
     picked = page.chart(
-        flow(stream.with_columns(label=pl.Series(labels)), x="label", now="events", usual="usual_events", name="bar"),
+        flow(told, x="label", now="events", usual="usual_events", marked="odd", name="bar"),
         report="quality_flow",
         key="flow",
         alt="Events over the period beside the usual",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import timedelta
 from itertools import product
 from urllib.parse import parse_qs, parse_qsl
@@ -107,6 +108,22 @@ def test_a_damaged_warehouse_says_what_to_run(app_over, tmp_path, monkeypatch):
     app.run()
     assert "cannot be read" in words_of(app)
     assert any(code.value == "transforms build --full" for code in app.code)
+
+
+@pytest.mark.parametrize("gone", ["drop macro is_alert", "alter table rejections drop column reason"])
+def test_a_warehouse_of_another_version_says_what_to_run(app_over, warehouses, tmp_path, monkeypatch, gone):
+    older = tmp_path / "older"
+    older.mkdir()
+    shutil.copy(warehouses["demo"], older / "warehouse.duckdb")
+    (older / "warehouse.duckdb").chmod(0o644)
+    with duckdb.connect(str(older / "warehouse.duckdb")) as con:
+        con.execute(gone)
+    app = app_over("demo")
+    monkeypatch.setenv("CALLFACTS_DATA", str(older))
+    visit(app.run(), "quality")
+    assert "another version of callfacts built it" in words_of(app)
+    assert any(code.value == "transforms build --full" for code in app.code)
+    assert not app.exception
 
 
 def test_filters_stay_in_the_url_and_on_the_next_page(app_over):
