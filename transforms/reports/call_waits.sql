@@ -13,7 +13,7 @@
 --   talk_p50_ms DOUBLE [ms] Median talk of answered calls of all directions
 --   talk_p90_ms DOUBLE [ms] 90th percentile
 --   talk_p95_ms DOUBLE [ms] 95th percentile
-with ended as (
+with ended as not materialized (
     select * from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
     where has_end),
 counted as (

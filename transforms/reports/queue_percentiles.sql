@@ -12,7 +12,7 @@
 --   longest_wait_ms BIGINT [ms] The longest
 --   longest_company VARCHAR Its company
 --   longest_call_id VARCHAR Its call
-with over as (
+with over as not materialized (
     select queue_name, wait_ms, result, company, call_id
     from selected_visits($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone, $of_calls)
     where result <> 'open'),
