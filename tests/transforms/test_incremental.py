@@ -157,4 +157,4 @@ class Builds(RuleBasedStateMachine):
 
 
 TestBuilds = Builds.TestCase
-TestBuilds.settings = settings(max_examples=4, stateful_step_count=14, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+TestBuilds.settings = settings(max_examples=6, stateful_step_count=14, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
