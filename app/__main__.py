@@ -7,7 +7,6 @@ every night. Formats by the file's ending: .csv, .xlsx, .parquet.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from urllib.parse import parse_qs, urlsplit
@@ -44,8 +43,6 @@ def save(report: str, out: Path, view: str, config: Path | None) -> None:
         with warehouse.cursor() as cursor:
             as_of = ask(cursor, "as_of", Filters(settings=settings.reports))["as_of"][0]
             choice = Choice.of_query(query)
-            if not settings.reports.per_person:
-                choice = replace(choice, agents=())
             filters = narrowed(filters_of(choice, settings=settings.reports, as_of=as_of), query)
             rows = ask(cursor, report, filters)
             names = {row["value"]: row["label"] for row in ask(cursor, "options", filters).to_dicts() if row["kind"] == "agent"}

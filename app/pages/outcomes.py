@@ -335,7 +335,7 @@ else:
 heading(
     "Enough lines?",
     note="The most calls open at one instant of each interval, of all calls of a company: other filters do not count here. "
-    "Calls in progress count as long as their events tell. Click a bar or a point for the calls of its busiest minute.",
+    "Calls in progress count as long as their events tell. Click a bar or a point for the calls of its busiest instant.",
 )
 if at_once.height:
     together = at_once.with_columns(label=pl.Series(page.labels(at_once)))
