@@ -15,9 +15,14 @@ from zoneinfo import ZoneInfo
 
 import altair as alt
 import polars as pl
+from altair.utils.schemapi import disable_debug_mode
 
 Drawing: TypeAlias = Any
 """A chart of altair, whose layers are typed more loosely than they behave."""
+
+# Each picture is held against Vega-Lite's schema in the tests; to do so for every reader takes most of the time of drawing.
+disable_debug_mode()
+alt.theme.enable("none")  # Streamlit's own is laid over it
 
 NOTHING: Final = "–"
 OTHERS: Final = "…"
@@ -886,6 +891,12 @@ def _room(values: pl.Series) -> float:
     """The end of an axis that leaves room for the figure beside the longest bar."""
     top = values.max()
     return float(top) * 1.25 if isinstance(top, int | float) and top else 1.0
+
+
+def specification(drawn: Drawing) -> dict[str, Any]:
+    """A picture as Vega-Lite reads it, unchecked."""
+    spec: dict[str, Any] = drawn.to_dict(validate=False)
+    return spec
 
 
 def _values(rows: pl.DataFrame) -> Any:

@@ -9,6 +9,7 @@ Whatever stands in a URL was written by anybody: what is not understood counts a
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -97,6 +98,12 @@ FORMULAS: Final[Mapping[str, str]] = {
 }
 
 
+@cache
+def time_zones() -> frozenset[str]:
+    """The names that this machine knows; to look for them takes as long as a report."""
+    return frozenset(available_timezones())
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The common filters, as the URL has them. Empty: all.
@@ -138,7 +145,7 @@ class Choice:
             first=first,
             last=last,
             compare=next((known for known in COMPARISONS if known == compare), None),
-            time_zone=zone if zone in available_timezones() else None,
+            time_zone=zone if zone in time_zones() else None,
             in_hours_only=_only(query, "in_hours") == "1",
             **{field: _many(query, name) for name, field in LISTS.items()},
         )
@@ -432,7 +439,7 @@ def form(choice: Choice, *, options: Options, settings: Reports, today: date, us
                 chosen["departments"] = _multi("Department", options.departments, choice.departments)
             if "trunks" in uses:
                 chosen["trunks"] = _multi("Trunk", options.trunks, choice.trunks)
-            zones = sorted(available_timezones() | {zone})
+            zones = sorted(time_zones() | {zone})
             time_zone = st.selectbox("Time zone", zones, index=zones.index(zone), help="Days and hours, on screen and in files.")
             in_hours = choice.in_hours_only
             if "in_hours_only" in uses:

@@ -17,7 +17,7 @@ import polars as pl
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short
+from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short, specification
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
 from app.filters import SERVICE_LEVEL, Choice, chips, formula_in_force, narrowed, period_words, service_level_of, settings_asked
 from app.said import asked
@@ -233,8 +233,7 @@ class Page:
         course = [point for point in trend if point is not None and point == point]
         colours: dict[str, Literal["normal", "inverse", "off"]] = {"more": "normal", "less": "inverse", "neither": "off"}
         with st.container(key=f"tile-{key}", gap=None, height="stretch"):
-            with st.container(key=f"ask-{key}"):
-                self.explain(report, metrics=(metric,) if isinstance(metric, str) else metric, filters=filters)
+            self.explain(report, key=f"ask-{key}", metrics=(metric,) if isinstance(metric, str) else metric, filters=filters)
             st.metric(
                 label,
                 value,
@@ -252,10 +251,10 @@ class Page:
             if note:
                 st.caption(note)
 
-    def explain(self, report: str, *, metrics: Sequence[str] | None = None, filters: Filters | None = None) -> None:
+    def explain(self, report: str, *, key: str, metrics: Sequence[str] | None = None, filters: Filters | None = None) -> None:
         """The `?`: formula, grain, unit and source of each metric, and the SQL that was shown."""
         shown = REPORTS[report]
-        with st.popover("?", type="tertiary", help="What this is and how it is counted"):
+        with st.popover("?", type="tertiary", key=key):
             for name in shown.metrics if metrics is None else metrics:
                 if name in METRICS:
                     _describe(METRICS[name])
@@ -269,13 +268,16 @@ class Page:
     def chart(self, drawn: Any, *, report: str, key: str, alt: str, chosen: str | None = None) -> dict[str, Any] | None:
         """A chart with its `?`. With `chosen`, the name of its selection: the fields of what the reader clicked, or None."""
         with st.container(key=f"chart-{key}", gap=None):
-            with st.container(key=f"ask-{key}"):
-                self.explain(report)
+            self.explain(report, key=f"ask-{key}")
             if chosen is None:
-                st.altair_chart(drawn, key=f"drawn-{key}", alt=alt)
+                st.vega_lite_chart(specification(drawn), key=f"drawn-{key}", alt=alt)
                 return None
-            event = st.altair_chart(
-                drawn, key=f"drawn-{key}-{hash((self.choice, self.version))}", alt=alt, on_select="rerun", selection_mode=chosen
+            event = st.vega_lite_chart(
+                specification(drawn),
+                key=f"drawn-{key}-{hash((self.choice, self.version))}",
+                alt=alt,
+                on_select="rerun",
+                selection_mode=chosen,
             )
         picked = event["selection"].get(chosen) if event else None
         return dict(picked[0]) if picked else None
@@ -421,28 +423,31 @@ class Page:
         said = "; ".join([self.said([report for report in reports if report in REPORTS], filters), *also])
         context = Context(f"{self.title}: {name}", said, self.time_zone, self.as_of, meanings)
         formats: dict[Format, str] = {"csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet"}
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{name}".replace(" ", "-").lower()):
+        key = name.replace(" ", "-").lower()
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"files-{key}"):
             st.caption(
                 f"{count(rows)} {'row' if rows == 1 else 'rows'}"
                 if shown == rows
                 else f"{count(shown)} of {count(rows)} rows, and a click on a heading sorts these alone; files hold all",
                 width="content",
             )
-            for file_format, label in formats.items():
-                st.download_button(
-                    f"⬇ {label}",
-                    data=partial(_file, whole or (lambda: frame), drawn, context, file_format),
-                    file_name=f"{_file_stem(self.title, name)}.{file_format}",
-                    mime=MEDIA_TYPES[file_format],
-                    on_click="ignore",
-                    type="tertiary",
-                    key=f"file-{name}-{file_format}",
-                    help=f"All {count(rows)} rows, times in {plain(self.time_zone)}",
-                )
+            # one button instead of three, and what is in it only once it is opened: a button is what costs a browser most
+            with st.popover("⬇ Files", type="tertiary", key=f"save-{key}"):
+                for file_format, label in formats.items():
+                    st.download_button(
+                        f"⬇ {label}",
+                        data=partial(_file, whole or (lambda: frame), drawn, context, file_format),
+                        file_name=f"{_file_stem(self.title, name)}.{file_format}",
+                        mime=MEDIA_TYPES[file_format],
+                        on_click="ignore",
+                        type="tertiary",
+                        key=f"file-{name}-{file_format}",
+                    )
+                st.caption(f"All {count(rows)} rows, times in {plain(self.time_zone)}")
             if reports[0] in REPORTS:
-                self.explain(reports[0], filters=filters)
+                self.explain(reports[0], key=f"ask-of-{key}", filters=filters)
             else:
-                with st.popover("?", type="tertiary", help="What this is and how it is counted"):
+                with st.popover("?", type="tertiary", key=f"ask-of-{key}"):
                     st.markdown(reports[0])
 
     def payload(self, writer: str, seq: int) -> Payload | str:

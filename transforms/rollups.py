@@ -213,6 +213,7 @@ MISSED_EPISODES: Final = Table(
             MISSES,
             "Its missed calls in order, each with the wait after which the caller left; empty where there is one only or none was left",
         ),
+        Column("tries", COUNT, "How many tried_at names", "count"),
         Column("tried_at", INSTANTS, "Our outbound calls that reached nobody, from the first miss on, in order", "UTC"),
         Column("recovered_at", INSTANT, "Start of the contact that reached a person and ends the episode; null while none has", "UTC"),
         Column("recovered_how", TEXT, "they rang again or we called"),
@@ -314,6 +315,23 @@ DIMENSIONS_BY_DAY: Final = Table(
     "that it visited (macro dimension_units)",
 )
 
+CAUSES_BY_DAY: Final = Table(
+    "causes_by_day",
+    (
+        _DAY,
+        _COMPANY,
+        Column("dimension", TEXT, "trunk, of calls that have ended; prefix, of outbound calls with an end"),
+        Column("value", TEXT, "Its name; of a prefix the first five signs of the number"),
+        Column("end_cause_category", TEXT, "calls.end_cause_category"),
+        Column("end_cause_name", TEXT, "calls.end_cause_name"),
+        Column("end_cause", TEXT, "calls.end_cause"),
+        Column("calls", COUNT, "Calls that started on the day", "count"),
+    ),
+    ("day_at", "company", "dimension", "value", "end_cause_category", "end_cause_name", "end_cause"),
+    ("day_at", "company", "dimension", "value", "end_cause_category", "end_cause_name", "end_cause"),
+    "One row a day of UTC, trunk or prefix, and end cause (macro cause_units)",
+)
+
 ANSWERED_CALLERS: Final = Table(
     "answered_callers",
     (
@@ -384,6 +402,7 @@ REPORT_TABLES: Final[dict[str, Table]] = by_name(
         CONCURRENCY_BY_QUARTER,
         OFFERS_BY_DAY,
         DIMENSIONS_BY_DAY,
+        CAUSES_BY_DAY,
         ANSWERED_CALLERS,
         ABANDONED_ON_HOLD,
         UNKNOWN_STATUSES,
@@ -458,6 +477,7 @@ create or replace temp view todo_visits_by_quarter as from visits_by_quarter;
 create or replace temp view todo_months as from visits_by_quarter;
 create or replace temp view todo_offer_units as from offer_units();
 create or replace temp view todo_dimension_units as from dimension_units();
+create or replace temp view todo_cause_units as from cause_units();
 create or replace temp view todo_callers as from calls where direction = 'inbound' and external_key is not null;
 create or replace temp view todo_answered as from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at);
 create or replace temp view todo_held as from calls where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
@@ -511,6 +531,9 @@ create or replace temp view todo_months as
     from visits_by_quarter where month_of(quarter_at) in (from changed_months) and quarter_at >= (select min(month_at) from changed_months);
 create or replace temp view todo_offer_units as from offer_units(days := coalesce((select list(day_at) from changed_offer_days), []));
 create or replace temp view todo_dimension_units as from dimension_units(
+    start := changed_from(), stop := changed_until(),
+    days := coalesce((select list(day_at) from changed_days), []));
+create or replace temp view todo_cause_units as from cause_units(
     start := changed_from(), stop := changed_until(),
     days := coalesce((select list(day_at) from changed_days), []));
 create or replace temp view todo_answered as
@@ -573,6 +596,7 @@ delete from concurrency_by_minute where minute_at >= changed_from() and (company
 delete from concurrency_by_quarter where quarter_at >= changed_from() and (company, hour_of(quarter_at)) in (from changed_hours);
 delete from offers_by_day where day_at in (from changed_offer_days);
 delete from dimensions_by_day where day_at in (from changed_days);
+delete from causes_by_day where day_at in (from changed_days);
 delete from answered_callers where (company, call_id) in (select company, call_id from changed_callers union all from changed_calls);
 delete from abandoned_on_hold where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 delete from unknown_statuses where (company, call_id) in (from changed_calls);
@@ -583,7 +607,8 @@ _FORGET: Final = """
 drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units;
 drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_visits_by_quarter; drop view if exists todo_months; drop view if exists todo_offer_units;
-drop view if exists todo_dimension_units; drop view if exists todo_answered; drop view if exists todo_callers;
+drop view if exists todo_dimension_units; drop view if exists todo_cause_units;
+drop view if exists todo_answered; drop view if exists todo_callers;
 drop view if exists todo_held;
 drop view if exists todo_unknown_statuses; drop view if exists todo_reconciled; drop view if exists todo_minutes;
 drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
@@ -665,9 +690,10 @@ _FILL: Final[dict[str, str]] = {
                    from queue_visits semi join todo_misses using (company, call_id) group by all) v using (company, call_id)
         left join (select company, call_id, episode from numbered_contacts where kind = 'miss') e using (company, call_id)""",
     "missed_episodes": """
-        select * exclude (reach, tries, last_miss), last_miss.call_id as last_call_id,
+        select * exclude (reach, tried, last_miss), last_miss.call_id as last_call_id,
             reach.started_at as recovered_at, reach.how as recovered_how, reach.call_id as recovered_call_id,
-            reach.by_name as recovered_by, list_sort(list_filter(coalesce(tries, []), lambda t: t >= first_miss_at)) as tried_at
+            reach.by_name as recovered_by, list_sort(list_filter(coalesce(tried, []), lambda t: t >= first_miss_at)) as tried_at,
+            len(tried_at) as tries
         from (
             select company, external_key, episode,
                 count(*) filter (kind = 'miss') as misses,
@@ -677,7 +703,7 @@ _FILL: Final[dict[str, str]] = {
                 min(left_after_ms) filter (kind = 'miss') as least_wait_ms,
                 case when misses > 1 and least_wait_ms is not null then list_sort(list({'started_at': started_at, 'call_id': call_id,
                     'left_after_ms': left_after_ms}) filter (kind = 'miss')) else [] end as missed,
-                list(started_at) filter (kind = 'try') as tries,
+                list(started_at) filter (kind = 'try') as tried,
                 min({'started_at': started_at, 'call_id': call_id, 'how': how, 'by_name': by_name}) filter (kind = 'reach') as reach
             from numbered_contacts
             group by company, external_key, episode having misses > 0)""",
@@ -708,6 +734,7 @@ _FILL: Final[dict[str, str]] = {
         from todo_minutes group by all""",
     "offers_by_day": "from todo_offer_units",
     "dimensions_by_day": "from todo_dimension_units",
+    "causes_by_day": "from todo_cause_units",
     "answered_callers": """
         select a.company, a.call_id, a.started_at, a.external_key, b.again_at
         from todo_answered a

@@ -105,6 +105,7 @@ def test_files_hold_what_the_screen_says(opened):
     rows = int(seen.page.locator(".st-key-totals").inner_text().split()[0].replace(",", ""))
     assert rows > 100
     files = {}
+    seen.page.get_by_role("button", name="⬇ Files").first.click()
     for label in ("CSV", "XLSX"):
         with seen.page.expect_download(timeout=30_000) as download:
             seen.page.get_by_role("button", name=f"⬇ {label}").first.click()

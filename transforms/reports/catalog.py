@@ -46,6 +46,8 @@ FLOW_DAYS: Final = 63
 """Eight weeks and the part of a week that an interval may begin before the period."""
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
+_BY_TIME: Final = frozenset({"calls", "missed_calls", "offers", "repeat_calls", "visits"})
+"""Lists in order of time, the newest first; that of calls in the order that the filters say."""
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -423,8 +425,16 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     Raises TypeError if the statement gives other columns than declared: a mistake of ours, never of the data.
     """
     asked = REPORTS[report] if isinstance(report, str) else report
-    if asked.name == "calls" and filters.limit is not None and filters.order == "started_at" and not filters.within_days(31):
-        filters = _up_to_the_page(cursor, filters)
+    if asked.name in _BY_TIME and filters.limit is not None and filters.order == "started_at" and not filters.within_days(31):
+        for nearer in _nearer(cursor, filters, newest_first=filters.descending or asked.name != "calls"):
+            if (page := _answer(cursor, asked, nearer)).height == filters.limit:
+                return page
+        if asked.name == "calls":
+            filters = _up_to_the_page(cursor, filters)
+    return _answer(cursor, asked, filters)
+
+
+def _answer(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
     known: dict[str, Any] = {**filters.parameters(), "near_from": None, "near_until": None}
     if "near_from" in asked.parameters:
         known["near_from"], known["near_until"] = _near(cursor, filters, itself=asked.name == "call")
@@ -496,6 +506,26 @@ def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filter
         elif isinstance(kind, pl.Datetime | pl.Date):
             moved.append((pl.col(name) + shift).alias(name))
     return frame.with_columns(moved)
+
+
+def _nearer(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first: bool) -> Iterator[Filters]:
+    """The period cut to its end, or to its beginning, that has 20 times as many calls as the page and those before it, and 400 times:
+    a page that is full there is the page, since all that comes before it in the list lies there too."""
+    found = _frame(
+        cursor,
+        f"""
+        with counted as (
+            select quarter_at, sum(sum(calls)) over (order by quarter_at {"desc" if newest_first else "asc"}) as up_to from calls_by_quarter
+            where ($start is null or quarter_at > $start) and ($stop is null or quarter_at < $stop) group by quarter_at)
+        select wanted, arg_min(quarter_at, up_to) as quarter_at from counted join (select unnest($wanted) as wanted) on up_to >= wanted
+        group by wanted order by wanted""",
+        {"start": filters.start, "stop": filters.end, "wanted": [times * ((filters.limit or 0) + filters.offset) for times in (20, 400)]},
+    )
+    for quarter_at in found["quarter_at"]:
+        if newest_first:
+            yield replace(filters, start=quarter_at)
+        else:
+            yield replace(filters, end=min(quarter_at + _QUARTER, filters.end or EVER))
 
 
 def _up_to_the_page(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:

@@ -686,6 +686,9 @@ create or replace macro is_visit_part(part_of, part, next_queue, wait_ms, entere
         when 'half_hour' then printf('%02d:%02d', minute_of_week(entered_at, time_zone) % 1440 // 60, minute_of_week(entered_at, time_zone) % 60 // 30 * 30) = part
     end, false);
 
+-- Where an outside number belongs to, roughly: its first five signs, spaces apart.
+create or replace macro prefix_of(external_phone) as left(replace(coalesce(external_phone, ''), ' ', ''), 5);
+
 -- Whether a missed call counts as one that somebody waits for an answer to: short abandons only where asked for.
 create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_short) as
     include_short or not coalesce(abandoned and wait_ms < short_ms, false);
@@ -702,7 +705,7 @@ create or replace macro is_part(part_of, part, company, direction, trunk_name, a
         when 'queue' then true
         when 'department' then answered_by_department = part
         when 'cause' then end_cause_name = part
-        when 'prefix' then left(replace(coalesce(external_phone, ''), ' ', ''), 5) = part
+        when 'prefix' then prefix_of(external_phone) = part
         when 'caller' then agent_of(company, caller_extension, caller_user_id) = part
         when 'hour' then minute_of_week(started_at, time_zone) // 60 = try_cast(part as integer)
         when 'instant' then started_at <= try_cast(part as timestamptz) and open_until > try_cast(part as timestamptz)

@@ -10,10 +10,9 @@
 --   calls BIGINT [calls] Calls
 --   share DOUBLE [share] Of all outbound calls to the prefix that have ended
 with counted as (
-    select left(replace(coalesce(external_phone, ''), ' ', ''), 5) as prefix, end_cause_category as category, end_cause_name as name,
-        coalesce(end_cause, '') as code, count(*) as calls
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where is_attempt(direction, has_end)
+    select value as prefix, end_cause_category as category, end_cause_name as name, coalesce(end_cause, '') as code, sum(calls)::bigint as calls
+    from counted_causes($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where dimension = 'prefix'
     group by all)
 select prefix, category, name, code, calls, share(calls, sum(calls) over (partition by prefix)) as share
 from counted

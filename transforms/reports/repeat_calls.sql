@@ -13,7 +13,7 @@
 --   talk_ms BIGINT [ms] Talk
 --   again_at TIMESTAMPTZ [UTC] When the caller called again
 --   after_ms BIGINT [ms] How long after the start of this call
-with again as (
+with again as not materialized (
     select company, call_id, started_at, again_at from answered_callers
     where again_at <= started_at + to_hours(24 * $repeat_days) and started_at + to_hours(24 * $repeat_days) <= (select max(as_of) from builds)
       and ($start is null or started_at >= $start) and ($stop is null or started_at < $stop)),

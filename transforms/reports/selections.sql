@@ -162,12 +162,13 @@ create or replace macro selected_misses(start := null, stop := null, companies :
 -- companies is asked for. Where no caller left before S the episode's own figures hold; only the few others are counted again.
 create or replace macro selected_episodes(every, start, stop, companies, queues, trunks, reasons, open_minutes, business_minutes, holidays, time_zone,
         short_ms, include_short) as table
-    with chosen as (
+    with chosen as materialized (
         select distinct company, external_key, episode
         from selected_misses(start, stop, companies, queues, trunks, open_minutes, holidays, time_zone) m
         where not every and external_key is not null and counts_as_miss(abandoned, wait_ms, short_ms, include_short)
           and (reasons is null or list_contains(reasons::varchar[], reason_of(m, time_zone, business_minutes, holidays, short_ms)))),
-    near as (
+    near as not materialized (
+        -- Not materialized: the lists of all episodes would be read and kept for the few that are counted again.
         select * from missed_episodes where every and (companies is null or list_contains(companies::varchar[], company))
         union all
         select * from missed_episodes semi join chosen using (company, external_key, episode)
@@ -175,7 +176,7 @@ create or replace macro selected_episodes(every, start, stop, companies, queues,
     recounted as (
         select * replace (list_filter(missed, lambda m: counts_as_miss(m.left_after_ms is not null, m.left_after_ms, short_ms, include_short)) as missed)
         from near where misses > 1 and not counts_as_miss(true, least_wait_ms, short_ms, include_short))
-    select company, external_key, episode, misses, first_miss_at, last_miss_at, last_call_id, len(tried_at) as tries,
+    select company, external_key, episode, misses, first_miss_at, last_miss_at, last_call_id, tries,
         recovered_at, recovered_how, recovered_call_id, recovered_by
     from near where counts_as_miss(true, least_wait_ms, short_ms, include_short)
     union all
@@ -346,10 +347,27 @@ create or replace macro dimension_units(start := null, stop := null, companies :
             count(*) filter (is_short_call(has_end, answered_at, talk_ms)) as short_calls,
             coalesce(bounded_sum(case when is_reached(direction, has_end, answered_at) then talk_ms end), 0) as talk_ms,
             max({'started_at': started_at, 'name': caller_name, 'department': caller_department}) as last
-        from (select *, left(replace(coalesce(external_phone, ''), ' ', ''), 5) as prefix, coalesce(caller_extension, caller_user_id) as caller
+        from (select *, prefix_of(external_phone) as prefix, coalesce(caller_extension, caller_user_id) as caller
               from chosen where is_attempt(direction, has_end))
         group by grouping sets ((1, 2, prefix), (1, 2, caller)))
     where dimension = 'prefix' or value is not null;
+
+-- Calls by the way in which they ended, on each trunk (that have ended), and to each prefix (outbound ones with an end).
+create or replace macro cause_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC', days := null, but_from := null, but_until := null) as table
+    with counted as (
+        select day_of(started_at) as day_at, company, case when has_ended(outcome) then trunk_name end as trunk,
+            case when is_attempt(direction, has_end) then prefix_of(external_phone) end as prefix,
+            end_cause_category, end_cause_name, end_cause, count(*) as calls
+        from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+        where (days is null or day_of(started_at) in (select unnest(days::timestamptz[])))
+          and (but_from is null or started_at < but_from or started_at >= but_until)
+        group by all)
+    select day_at, company, 'trunk' as dimension, trunk as value, end_cause_category, end_cause_name, end_cause, sum(calls)::bigint as calls
+    from counted where trunk is not null group by all
+    union all
+    select day_at, company, 'prefix', prefix, end_cause_category, end_cause_name, end_cause, sum(calls)::bigint
+    from counted where prefix is not null group by all;
 
 create or replace macro counted_offers(whole_from, whole_until, rows_from, rows_until, but_from, but_until, companies, pbxs, directions, queues,
         agents, trunks, departments, open_minutes, holidays, time_zone) as table
@@ -366,6 +384,14 @@ create or replace macro counted_dimensions(whole_from, whole_until, rows_from, r
       and (companies is null or list_contains(companies::varchar[], company))
     union all by name
     select * from dimension_units(rows_from, rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        null, but_from, but_until);
+create or replace macro counted_causes(whole_from, whole_until, rows_from, rows_until, but_from, but_until, companies, pbxs, directions, queues,
+        agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from causes_by_day
+    where (whole_from is null or day_at >= whole_from) and (whole_until is null or day_at < whole_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+    union all by name
+    select * from cause_units(rows_from, rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
         null, but_from, but_until);
 
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@
 --   calls BIGINT [calls] Calls
 --   share DOUBLE [share] Of all calls on the trunk that have ended
 with counted as (
-    select trunk_name, end_cause_category as category, end_cause_name as name, coalesce(end_cause, '') as code, count(*) as calls
-    from selected_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where has_ended(outcome) and trunk_name is not null
+    select value as trunk_name, end_cause_category as category, end_cause_name as name, coalesce(end_cause, '') as code, sum(calls)::bigint as calls
+    from counted_causes($whole_from, $whole_until, $rows_from, $rows_until, $but_from, $but_until, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
+    where dimension = 'trunk'
     group by all)
 select trunk_name, category, name, code, calls, share(calls, sum(calls) over (partition by trunk_name)) as share
 from counted

@@ -433,3 +433,38 @@ def test_the_vendor_agrees_where_there_is_an_account(con: duckdb.DuckDBPyConnect
     for figure in ("differs", "agrees"):
         count = found["agree"] if figure == "agrees" else found["calls"] - found["agree"]
         assert ask(con.cursor(), "reconciliation_calls", replace(ALL, figure=figure)).height == count
+
+
+EVERY_DIRECTION = ("inbound", "outbound", "internal", "unknown")
+
+
+@pytest.mark.parametrize("whole", [ALL, MARCH], ids=["all time", "march"])
+@pytest.mark.parametrize("report", ["breakdown", "trunks", "trunk_causes", "prefixes", "prefix_causes", "agents", "agents_total"])
+def test_days_rolled_up_and_rows_give_one_answer(con: duckdb.DuckDBPyConnection, whole: Filters, report: str) -> None:
+    rows_alone = replace(whole, directions=EVERY_DIRECTION)
+    assert whole.days_rolled
+    assert not rows_alone.days_rolled
+    first, second = (ask(con.cursor(), report, asked).with_columns(cs.float().round(9)) for asked in (whole, rows_alone))
+    assert first.height
+    assert first.rows() == second.rows()
+
+
+@pytest.mark.parametrize("narrowing", [{}, {"directions": ("inbound",)}, {"start": datetime(2026, 1, 1, 0, 7, tzinfo=UTC), "end": END}])
+@pytest.mark.parametrize("report", ["calls", "missed_calls", "offers", "repeat_calls", "visits"])
+def test_a_page_of_a_list_in_order_of_time_is_cut_from_the_whole_list(
+    con: duckdb.DuckDBPyConnection, report: str, narrowing: dict[str, Any]
+) -> None:
+    asked = replace(ALL, **narrowing)
+    whole = ask(con.cursor(), report, asked)
+    assert whole.height > 27
+    for limit, offset in ((1, 0), (3, 0), (3, 2), (7, 20), (5, whole.height - 2)):
+        assert ask(con.cursor(), report, replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
+
+
+@pytest.mark.parametrize("figure", [None, "missed", "lost"])
+def test_a_page_of_calls_is_cut_from_the_whole_list_in_either_order(con: duckdb.DuckDBPyConnection, figure: str | None) -> None:
+    for descending in (True, False):
+        asked = replace(ALL, figure=figure, descending=descending, end=END - timedelta(minutes=3))
+        whole = ask(con.cursor(), "calls", asked)
+        for limit, offset in ((1, 0), (2, 1), (4, 9)):
+            assert ask(con.cursor(), "calls", replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
