@@ -417,12 +417,22 @@ DEFINITIONS: Final = ("metrics", "selections", "views")
 
 def rebuild(con: duckdb.DuckDBPyConnection) -> None:
     """Makes every prepared table of the facts, from nothing."""
+    prepare(con)
+    fill(con)
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes every prepared table, empty, with its comments, and defines macros and views."""
     for table in REPORT_TABLES.values():
         con.execute(f"drop table if exists {table.name}")
         con.execute(table.ddl())
         for comment in table.comments():
             con.execute(comment)
     define(con)
+
+
+def fill(con: duckdb.DuckDBPyConnection) -> None:
+    """Fills every prepared table, empty as `prepare` left it, from the facts."""
     con.execute(_EVERYTHING)
     _fill(con)
 

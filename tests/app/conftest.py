@@ -288,7 +288,7 @@ def visit(app, page, /, **query):
     app.query_params.clear()
     for name, value in query.items():
         app.query_params[name] = value
-    if page != "overview" or app.main is None:
+    if page != "overview":  # the first page of an app that is opened
         app.switch_page(f"pages/{page}.py")
     return app.run()
 

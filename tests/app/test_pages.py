@@ -40,7 +40,7 @@ def test_every_page_opens_without_an_error(app_over, name):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_says_of_when_its_data_is(app_over, page):
-    app = visit(app_over("demo").run(), page)
+    app = visit(app_over("demo"), page)
     said = words_of(app)
     assert "Data as of Fri 20 Nov 2026" in said.replace("\\", "")
     assert "Europe/Rome" in said
@@ -79,15 +79,15 @@ def test_filters_that_leave_nothing_offer_to_be_cleared(app_over):
 
 
 def test_an_unsubscribed_feed_is_named(app_over):
-    app = visit(app_over("one call").run(), "quality")
+    app = visit(app_over("one call"), "quality")
     assert "call:completed" in words_of(app)
 
 
 def test_a_gap_in_the_flow_of_events_is_said(app_over):
     """Of seven days only the hour without calls is far from the usual; from a week without a gap nothing is said."""
-    (said,) = [warning.value for warning in visit(app_over("gap").run(), "quality", period="7d").warning]
+    (said,) = [warning.value for warning in visit(app_over("gap"), "quality", period="7d").warning]
     assert re.search(r": 1 of \d+ intervals, the last from .*11:00", said)
-    quiet = visit(app_over("gap").run(), "quality", period="custom", **{"from": "2026-11-09", "to": "2026-11-15"})
+    quiet = visit(app_over("gap"), "quality", period="custom", **{"from": "2026-11-09", "to": "2026-11-15"})
     assert not quiet.warning
 
 
@@ -162,14 +162,14 @@ def test_the_list_behind_a_figure_has_as_many_rows_as_the_figure_says(app_over, 
 
 
 def test_the_search_finds_a_part_of_a_number_and_says_when_nothing_matches(app_over):
-    app = visit(app_over("one call").run(), "calls", text="5550100")
+    app = visit(app_over("one call"), "calls", text="5550100")
     assert "**1 call**" in words_of(app)
     visit(app, "calls", text="no such person")
     assert "Nothing matches the search" in words_of(app)
 
 
 def test_a_call_is_told_in_words_with_its_journey(app_over):
-    app = visit(app_over("one call").run(), "call", of="acme", call="acme_1795185000.1")
+    app = visit(app_over("one call"), "call", of="acme", call="acme_1795185000.1")
     said = words_of(app).replace("\\", "")
     assert errors_of(app) == []
     assert (
@@ -180,14 +180,14 @@ def test_a_call_is_told_in_words_with_its_journey(app_over):
 
 
 def test_a_call_that_is_not_there_is_said_kindly(app_over):
-    app = visit(app_over("demo").run(), "call", of="acme", call="acme_1.1")
+    app = visit(app_over("demo"), "call", of="acme", call="acme_1.1")
     assert "no such call" in words_of(app)
 
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_names_are_shown_as_text_and_never_as_markup(app_over, kind):
     place = list(NAMES).index(kind)
-    app = visit(app_over("adversarial").run(), "call", of=f"acme{place}", call=f"acme_{1795185000 + 60 * place}.1")
+    app = visit(app_over("adversarial"), "call", of=f"acme{place}", call=f"acme_{1795185000 + 60 * place}.1")
     assert errors_of(app) == []
     name = " ".join(NAMES[kind].split())[:20]
     for element in [*app.markdown, *app.subheader, *app.caption, *app.metric]:
@@ -243,7 +243,7 @@ def counts(text):
 
 @pytest.mark.parametrize("page", ["overview", "missed", "queues", "agents", "outcomes", "quality"])
 def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
-    app = visit(app_over("demo").run(), page, period="28d")
+    app = visit(app_over("demo"), page, period="28d")
     queries = [(link.proto.label, parse_qs(link.proto.query_string)) for link in app.get("page_link")]
     links = [(label, query) for label, query in queries if {"figure", "part", "list"} & query.keys() and counts(label)]
     assert links
@@ -254,7 +254,7 @@ def test_every_tile_that_leads_to_a_list_leads_to_as_many_rows(app_over, page):
 
 
 def test_what_a_row_of_a_table_leads_to_is_as_many_rows_and_leaves_the_filters_alone(app_over):
-    app = visit(app_over("demo").run(), "queues", period="28d")
+    app = visit(app_over("demo"), "queues", period="28d")
     table = next(frame.value for frame in app.dataframe if "Went on" in frame.value.columns)
     queue, answered, left = table.iloc[0][["Queue", "Answered", "Abandoned"]]
     for figure, stated in (("answered", answered), ("abandoned", left)):
@@ -266,7 +266,7 @@ def test_what_a_row_of_a_table_leads_to_is_as_many_rows_and_leaves_the_filters_a
 
 
 def test_all_calls_of_a_number_are_of_all_time(app_over):
-    app = visit(app_over("one call").run(), "calls", period="yesterday", number="15550100", of_company="acme", ever="1")
+    app = visit(app_over("one call"), "calls", period="yesterday", number="15550100", of_company="acme", ever="1")
     assert "**1 call**" in words_of(app)
 
 
@@ -309,7 +309,7 @@ def test_who_waits_is_looked_for_where_all_are_found(warehouses):
 
 
 def test_what_had_a_week_more_to_be_recovered_is_not_compared(app_over):
-    app = visit(app_over("demo").run(), "missed", period="7d", compare="previous")
+    app = visit(app_over("demo"), "missed", period="7d", compare="previous")
     assert {label: bool(tile(app, label).delta) for label in ("Open callers", "Recovered", "Median time to recovery", "Missed calls")} == {
         "Open callers": False,
         "Recovered": False,
@@ -383,7 +383,7 @@ WEEK = "Last 7 days: Sat 14 Nov – Fri 20 Nov 2026"
     ],
 )
 def test_a_file_says_what_was_asked_and_nothing_else(app_over, files, page, query, table, said):
-    app = visit(app_over("demo").run(), page, **query)
+    app = visit(app_over("demo"), page, **query)
     assert errors_of(app) == []
     people = [box.format_func("it_w100001_201") for box in app.selectbox if box.label == "Person"]
     assert files[table] == said.format(agent=people[0] if people else "")
@@ -409,7 +409,7 @@ def test_a_filter_that_a_page_does_not_use_is_shown_as_such_and_changes_nothing(
 
 
 def test_a_list_of_all_time_says_that_it_uses_no_filter(app_over):
-    said = words_of(visit(app_over("demo").run(), "calls", queue="Sales", ever="1")).replace("\\", "")
+    said = words_of(visit(app_over("demo"), "calls", queue="Sales", ever="1")).replace("\\", "")
     assert "~~queue: Sales~~ not used here" in said
     assert re.search("~~Last 7 days: [^~]*~~ not used here", said)
 
@@ -418,7 +418,7 @@ def test_the_weeks_that_are_known_are_the_usual_and_their_number_is_told(app_ove
     days = [(0, 1), (0, 2), (0, 3), (7, 1), (7, 2), (14, 1)]
     facts = merged(*(facts_of("Anna", UNTIL - timedelta(days=day, hours=hour)) for day, hour in days))
     warehouses["three weeks"] = add_rows(empty_warehouse(tmp_path / "warehouse.duckdb"), **facts | {"people": facts["people"][:1]})
-    app = visit(app_over("three weeks").run(), "overview", period="today")
+    app = visit(app_over("three weeks"), "overview", period="today")
     assert tile(app, "Calls").delta == "+100 %"
     assert tile(app, "Calls").proto.delta_description == "vs usual of 2 weeks"
     assert "of the last 2 weeks" in words_of(app)
@@ -440,7 +440,7 @@ def test_a_pbx_can_be_chosen_and_stands_in_the_url(app_over):
 
 
 def test_the_overview_says_by_which_formula_it_counts_and_agrees_with_the_queues(app_over):
-    app = visit(app_over("demo", 'service_level_formula = "abandons_ignored"\nservice_level_s = 25').run(), "overview", period="28d")
+    app = visit(app_over("demo", 'service_level_formula = "abandons_ignored"\nservice_level_s = 25'), "overview", period="28d")
     said = words_of(app).replace("\\", "")
     assert "answered in time / (offered − abandoned in time); T 25 s, S 5 s" in said
     assert "Service level, abandons ignored" in said
@@ -449,7 +449,7 @@ def test_the_overview_says_by_which_formula_it_counts_and_agrees_with_the_queues
 
 
 def test_the_course_of_the_average_talk_is_of_averages(app_over):
-    app = visit(app_over("demo").run(), "overview", period="28d")
+    app = visit(app_over("demo"), "overview", period="28d")
     minutes, seconds = re.fullmatch(r"(\d+)m (\d+)s", tile(app, "Average talk").value).groups()
     whole = (int(minutes) * 60 + int(seconds)) * 1000
     course = list(tile(app, "Average talk").proto.chart_data)
@@ -457,14 +457,14 @@ def test_the_course_of_the_average_talk_is_of_averages(app_over):
 
 
 def test_the_number_of_all_calls_leads_to_all_calls(app_over):
-    app = visit(app_over("demo").run(), "overview", period="28d")
+    app = visit(app_over("demo"), "overview", period="28d")
     link = next(link for link in app.get("page_link") if link.proto.label == f"all {tile(app, 'Calls').value}")
     visit(app, "calls", **dict(parse_qsl(link.proto.query_string)))
     assert counted(next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))) == counted(link.proto.label)
 
 
 def test_who_was_not_reached_has_a_bar_of_their_own(app_over):
-    app = visit(app_over("demo").run(), "missed", period="28d")
+    app = visit(app_over("demo"), "missed", period="28d")
     charts = [pl.read_ipc_stream(chart.proto.datasets[0].data.data) for chart in app.get("vega_lite_chart") if chart.proto.datasets]
     (rows,) = [rows for rows in charts if "not reached" in rows.get_column("series", default=pl.Series([""])).to_list()]
     callers = int(next(filter(None, (re.search(r"in the period, by ([\d,]+) callers", text.value) for text in app.caption)))[1])
@@ -474,7 +474,7 @@ def test_who_was_not_reached_has_a_bar_of_their_own(app_over):
 
 def test_a_narrowing_tells_its_times_on_the_wall_clock(app_over):
     at, until = "2026-11-19T09:00:00+00:00", "2026-11-19T10:00:00+00:00"
-    app = visit(app_over("demo").run(), "calls", at=at, until=until)
+    app = visit(app_over("demo"), "calls", at=at, until=until)
     labels = [button.label.replace("\\", "") for button in app.button]
     assert "From: Thu 19 Nov 2026, 10:00:00 ✕" in labels
     assert "Until: Thu 19 Nov 2026, 11:00:00 ✕" in labels
@@ -483,7 +483,7 @@ def test_a_narrowing_tells_its_times_on_the_wall_clock(app_over):
 
 
 def test_an_empty_list_says_why_and_offers_the_way_out(app_over):
-    app = visit(app_over("demo").run(), "calls", **{"from": "2027-05-01"})
+    app = visit(app_over("demo"), "calls", **{"from": "2027-05-01"})
     assert "No calls in this period" in words_of(app)
     app.button(key="nearest-day").click().run()
     assert app.query_params["from"] == "2026-11-20"
@@ -500,7 +500,7 @@ def test_an_empty_list_says_why_and_offers_the_way_out(app_over):
     app.button(key="look-ever").click().run()
     assert app.query_params["ever"] == "1"
     assert errors_of(app) == []
-    assert "holds no calls yet" in words_of(visit(app_over("empty").run(), "calls"))
+    assert "holds no calls yet" in words_of(visit(app_over("empty"), "calls"))
 
 
 def test_the_page_of_a_list_stands_in_the_url_and_ends_with_its_rows(app_over):
@@ -519,7 +519,7 @@ def test_the_page_of_a_list_stands_in_the_url_and_ends_with_its_rows(app_over):
 
 
 def test_a_least_number_of_offers_stands_in_the_url_and_in_the_file(app_over, files):
-    app = visit(app_over("demo").run(), "agents", period="28d", least="20")
+    app = visit(app_over("demo"), "agents", period="28d", least="20")
     assert table(app, "Offers", "Lost")["Offers"].min() >= 20
     assert files["people"] == "Last 28 days: Sat 24 Oct – Fri 20 Nov 2026; people with at least 20 offers"
     app.slider[0].set_value(30).run()
@@ -528,7 +528,7 @@ def test_a_least_number_of_offers_stands_in_the_url_and_in_the_file(app_over, fi
 
 
 def test_the_open_tab_stands_in_the_url(app_over):
-    app = visit(app_over("demo").run(), "missed", period="28d", tab="given_up")
+    app = visit(app_over("demo"), "missed", period="28d", tab="given_up")
     assert app.query_params["tab"] == "given_up"
     assert [tab.label.split(" (")[0] for tab in app.tabs] == ["Waiting", "Reached", "Given up", "No number"]
     assert app.get("tab_container")[0].proto.tab_container.default_tab_index == 2
@@ -539,12 +539,12 @@ def test_the_open_tab_stands_in_the_url(app_over):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_offers_its_link(app_over, page):
-    app = visit(app_over("demo").run(), page)
+    app = visit(app_over("demo"), page)
     assert any("period=7d" in code.value and "?" in code.value for code in app.code)
 
 
 def test_a_grid_holds_all_rows_so_that_it_can_sort_them(app_over):
-    app = visit(app_over("demo").run(), "missed", period="all")
+    app = visit(app_over("demo"), "missed", period="all")
     rows = next(tab.label for tab in app.tabs if tab.label.startswith("Reached"))
     assert len(table(app, "How", "Reached")) == counted(rows) > 100
 
@@ -583,7 +583,7 @@ def test_the_formula_in_force_stands_under_the_service_level_and_behind_its_ques
 
 def test_queues_with_goals_of_their_own_are_held_against_these(app_over):
     def goals(**reports):
-        app = visit(app_over("demo", **reports).run(), "queues", period="28d")
+        app = visit(app_over("demo", **reports), "queues", period="28d")
         charts = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
         return [layer for chart in charts for layer in chart.get("layer", []) if layer["mark"]["type"] == "rule"]
 
@@ -597,7 +597,7 @@ OFF = "per_person = false"
 
 @pytest.mark.parametrize(("page", "query"), [("agents", {}), ("agent_day", {"who": "acme_201"}), ("calls", {"list": "offers"})])
 def test_pages_of_single_persons_say_that_they_are_switched_off_and_by_which_key(app_over, page, query):
-    app = visit(app_over("one call", reports=OFF).run(), page, period="all", **query)
+    app = visit(app_over("one call", reports=OFF), page, period="all", **query)
     assert errors_of(app) == []
     assert "per_person = false" in words_of(app)
     assert "Anna" not in words_of(app)
@@ -625,7 +625,7 @@ def test_without_figures_of_persons_there_is_no_filter_for_agents_nor_a_link_tha
 
 def test_a_call_says_who_was_in_it_and_leads_to_their_day_only_where_figures_of_persons_are_on(app_over):
     for reports, expected in (("", ["acme_201"]), (OFF, [])):
-        app = visit(app_over("one call", reports=reports).run(), "call", of="acme", call="acme_1795185000.1")
+        app = visit(app_over("one call", reports=reports), "call", of="acme", call="acme_1795185000.1")
         links = [parse_qs(link.proto.query_string).get("who") for link in app.get("page_link")]
         assert [who for (who,) in filter(None, links)] == expected
         assert "Anna" in words_of(app)
@@ -646,7 +646,7 @@ def test_a_person_who_called_out_is_linked_too(app_over, warehouses, tmp_path, m
 
 
 def test_a_persons_day_has_its_tiles_each_with_its_formula_and_every_block_of_a_call_leads_to_it(app_over):
-    app = visit(app_over("one call").run(), "agent_day", who="acme_201", day="2026-11-20")
+    app = visit(app_over("one call"), "agent_day", who="acme_201", day="2026-11-20")
     assert errors_of(app) == []
     tiles = {metric.label: metric.value for metric in app.metric}
     assert tiles == {"In calls": "1m 47s", "Calls": "1", "Available": "0s", "Busy": "0s", "Away": "1m 47s", "Unknown": "18h 28m 13s"}
@@ -662,7 +662,7 @@ def test_a_persons_day_has_its_tiles_each_with_its_formula_and_every_block_of_a_
 
 @pytest.mark.parametrize("by", ["Trunk", "Destination"])
 def test_causes_of_a_trunk_and_of_a_destination_lead_to_as_many_calls(app_over, by):
-    app = visit(app_over("demo").run(), "outcomes", period="28d")
+    app = visit(app_over("demo"), "outcomes", period="28d")
     app.button_group(key="causes-by").set_value(by).run()
     assert errors_of(app) == []
     table = next(frame.value for frame in app.dataframe if {"Category", "Share"} <= set(frame.value.columns))
@@ -673,7 +673,7 @@ def test_causes_of_a_trunk_and_of_a_destination_lead_to_as_many_calls(app_over, 
 
 
 def test_a_half_hour_of_the_service_level_leads_to_its_visits(app_over):
-    app = visit(app_over("demo").run(), "calls", period="28d", list="visits", figure="offered")
+    app = visit(app_over("demo"), "calls", period="28d", list="visits", figure="offered")
     everything = counted(next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value))))
     found = 0
     for minute in range(0, 1440, 30):
@@ -696,14 +696,14 @@ def test_every_table_has_its_files_and_its_question_mark(app_over, warehouses, p
         with duckdb.connect(str(warehouses["demo"]), read_only=True) as con:
             found = con.execute("select company, call_id from reconciliation order by started_at limit 1").fetchall()[0]
         query = dict(zip(("of", "call"), found, strict=True))
-    app = visit(app_over("demo").run(), page, period="7d", **query)
+    app = visit(app_over("demo"), page, period="7d", **query)
     assert errors_of(app) == []
     files = {tuple(button.key.removeprefix("file-").rsplit("-", 1)) for button in app.get("download_button") if button.key}
     assert {(table, ending) for table in tables for ending in ("csv", "xlsx", "parquet")} <= files
 
 
 def test_the_quality_page_says_how_old_the_build_is_and_what_is_of_all_time(app_over):
-    app = visit(app_over("demo").run(), "quality", period="28d")
+    app = visit(app_over("demo"), "quality", period="28d")
     tiles = {metric.label: metric.value for metric in app.metric}
     assert re.fullmatch(r"\d+ (min|h|days) ago|just now|ahead.*", tiles["Age of the build"])
     assert "Unknown statuses" in tiles
@@ -711,6 +711,6 @@ def test_the_quality_page_says_how_old_the_build_is_and_what_is_of_all_time(app_
 
 
 def test_what_cannot_be_computed_is_named(app_over):
-    said = words_of(visit(app_over("demo").run(), "definitions"))
+    said = words_of(visit(app_over("demo"), "definitions"))
     for word in ("utilisation", "adherence", "shrinkage", "satisfaction"):
         assert word in said
