@@ -468,3 +468,20 @@ def test_a_page_of_calls_is_cut_from_the_whole_list_in_either_order(con: duckdb.
         whole = ask(con.cursor(), "calls", asked)
         for limit, offset in ((1, 0), (2, 1), (4, 9)):
             assert ask(con.cursor(), "calls", replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
+
+
+def test_causes_by_trunk_and_by_destination_equal_a_second_computation(con: duckdb.DuckDBPyConnection, month: dict[str, Any]) -> None:
+    calls = month["frames"]["calls"].to_dicts()
+    assert any(call["outcome"] == "lost" and call["trunk_name"] for call in calls)
+    assert any(call["outcome"] == "lost" and call["direction"] == "outbound" for call in calls)
+    ended = [call for call in calls if call["outcome"] not in ("in_progress", "lost")]
+    by_trunk = Counter((call["trunk_name"], call["end_cause"] or "") for call in ended if call["trunk_name"])
+    asked = ask(con.cursor(), "trunk_causes", ALL)
+    assert dict(zip(asked.select("trunk_name", "code").rows(), asked["calls"], strict=True)) == by_trunk
+    by_prefix = Counter(
+        ((call["external_phone"] or "").replace(" ", "")[:5], call["end_cause"] or "")
+        for call in calls
+        if call["direction"] == "outbound" and call["has_end"]
+    )
+    asked = ask(con.cursor(), "prefix_causes", ALL)
+    assert dict(zip(asked.select("prefix", "code").rows(), asked["calls"], strict=True)) == by_prefix
