@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from app.charts import OTHERS, SERIES, bars, branches, call_of, day_lanes, flow, lanes, lines, scatter, share_of_sums
+from app.charts import OTHERS, SERIES, bars, branches, call_of, columns, day_lanes, flow, lanes, lines, scatter, share_of_sums
 
 NINE = datetime(2026, 11, 20, 9, tzinfo=UTC)
 PRESENCE = {"kind": pl.String(), "status": pl.String(), "started_at": pl.Datetime("us", "UTC"), "ended_at": pl.Datetime("us", "UTC")}
@@ -138,3 +138,10 @@ def test_a_share_of_several_rows_is_of_their_sums():
     rows = pl.DataFrame({"busy": [10, 90], "ready": [100, 100]})
     assert share_of_sums(rows, "busy", "ready") == 0.5
     assert share_of_sums(rows.head(0), "busy", "ready") is None
+
+
+def test_columns_stand_in_the_order_of_the_frame_and_lead_to_what_they_are_of():
+    drawn = columns(pl.DataFrame({"at": ["b", "a"], "calls": [2, 1]}), x="at", y="calls", name="peak")
+    assert rows_of(drawn) == [{"x": "b", "y": 2}, {"x": "a", "y": 1}]
+    assert drawn.to_dict()["encoding"]["x"]["sort"] == ["b", "a"]
+    assert params_of(drawn)["peak"]["fields"] == ["x"]

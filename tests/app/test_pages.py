@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import product
 from urllib.parse import parse_qs, parse_qsl
 
+import altair as alt
 import duckdb
 import polars as pl
 import pytest
@@ -36,6 +37,8 @@ def test_every_page_opens_without_an_error(app_over, name):
         visit(app, page, period="all")
         assert (page, errors_of(app)) == (page, [])
         assert app.title[0].value
+        for chart in app.get("vega_lite_chart"):
+            alt.TopLevelSpec.validate(json.loads(chart.proto.spec))
 
 
 @pytest.mark.parametrize("page", PAGES)
