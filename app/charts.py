@@ -123,9 +123,22 @@ def instant(at: datetime | None, time_zone: str, *, seconds: bool = True) -> str
     return at.astimezone(ZoneInfo(time_zone)).strftime("%a %-d %b %Y, %H:%M:%S" if seconds else "%a %-d %b %Y, %H:%M")
 
 
+_WORDS: Final[Mapping[str, str]] = {
+    "out_of_hours": "Outside business hours",
+    "short_abandon": "The caller left at once",
+    "nobody_rang": "Nobody's phone rang",
+    "rang_not_answered": "Phones rang, nobody answered",
+    "abandoned_in_queue": "The caller left the queue",
+    "taken": "Taken by another",
+}
+"""Codes whose own words say too little."""
+
+
 def words(name: str | None) -> str:
-    """`no_answer` → `No answer`."""
-    return NOTHING if name is None else name.replace("_", " ").strip().capitalize() or NOTHING
+    """A code for people: `no_answer` → `No answer`."""
+    if name is None:
+        return NOTHING
+    return _WORDS.get(name) or name.replace("_", " ").strip().capitalize() or NOTHING
 
 
 def plain(text: object) -> str:

@@ -46,7 +46,7 @@ class Column:
 
     name: str
     label: str
-    kind: Literal["text", "count", "number", "duration", "share", "instant", "date", "list", "flag"] = "text"
+    kind: Literal["text", "code", "count", "number", "duration", "share", "instant", "date", "list", "flag"] = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,21 @@ import polars as pl
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from app.charts import NOTHING, VERMILION, count, duration, instant, interval_labels, number, percent, plain, short, specification
+from app.charts import (
+    NOTHING,
+    VERMILION,
+    count,
+    duration,
+    instant,
+    interval_labels,
+    number,
+    percent,
+    plain,
+    short,
+    specification,
+    worded,
+    words,
+)
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
 from app.filters import SERVICE_LEVEL, Choice, chips, formula_in_force, narrowed, period_words, service_level_of, settings_asked
 from app.said import asked
@@ -40,10 +54,11 @@ Link = tuple[str, Narrowing]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How one column of a table looks: its heading, and where a click on one of its cells leads."""
+    """How one column of a table looks: its heading, and where a click on one of its cells leads: to another page, or to what this
+    page then shows too, as `say` takes it."""
 
     label: str
-    to: Callable[[Mapping[str, Any]], Link | None] | None = None
+    to: Callable[[Mapping[str, Any]], Link | Mapping[str, str | None] | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +310,7 @@ class Page:
         reaches: Mapping[str, str] | None = None,
         filters: Filters | None = None,
         also: Sequence[str] = (),
+        opened: str = "",
     ) -> None:
         """A table with its files: `cells` are the columns on screen, by name of the report's column, in order.
 
@@ -302,6 +318,7 @@ class Page:
         A click on a cell that leads somewhere goes there. Several reports: their columns stand side by side in the frame.
         `reaches`: a share and the column of its goal; what falls short is marked, in words and in colour.
         `filters`: what was asked, if not the page's; `also`: what else was left out, in words: both stand in the files.
+        `opened`: which of its rows the page shows more of; the click that opened it is then forgotten.
         """
         reports = (report,) if isinstance(report, str) else report
         declared = {column.name: column for asked in reports for column in REPORTS[asked].columns}
@@ -317,7 +334,7 @@ class Page:
             on_select="rerun" if leads else "ignore",
             selection_mode="single-cell" if leads else "multi-row",
             height="content" if shown.height <= 12 else TALLEST,
-            key=f"table-{name}-{hash((self.choice, self.version))}",
+            key=f"table-{name}-{hash((self.choice, self.version, opened))}",
             alt=f"{name}, {shown.height} rows",
         )
         if leads:
@@ -401,6 +418,9 @@ class Page:
         if look is None or look.to is None or row >= shown.height:
             return
         target = look.to(shown.row(row, named=True))
+        if isinstance(target, Mapping):
+            say(target)
+            st.rerun()
         if target is not None:
             self.go(target)
 
@@ -553,6 +573,8 @@ def _column(declared: ResultColumn, label: str) -> Column:
             return Column(name, label, "duration")
         case "share", _:
             return Column(name, label, "share")
+        case "code", _:
+            return Column(name, label, "code")
         case _, "BIGINT":
             return Column(name, label, "count")
         case _, "DOUBLE":
@@ -592,6 +614,9 @@ def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str, goals:
         match column.kind:
             case "text":
                 value = value.cast(pl.String).str.slice(0, 300)
+            case "code":
+                known = frame[column.name].drop_nulls().unique()
+                value = value.replace_strict(known, worded(known, lambda code: words(code)[:300]), return_dtype=pl.String)
             case "list":
                 value = value.cast(pl.List(pl.String)).list.join(", ")
             case "instant":

@@ -368,13 +368,14 @@ UNKNOWN_STATUSES: Final = Table(
     (
         _COMPANY,
         _CALL_ID,
-        Column("event_time", INSTANT, "call_events.event_time", "UTC"),
+        Column("started_at", INSTANT, "calls.started_at", "UTC"),
         Column("status", TEXT, "The status as sent; null where none was"),
-        Column("events", COUNT, "Events of the call with this status at this time", "count"),
+        Column("events", COUNT, "Events of the call with this status", "count"),
+        Column("last_at", INSTANT, "The last of them: call_events.event_time", "UTC"),
     ),
-    ("company", "call_id", "event_time", "status"),
-    ("event_time", "company", "call_id", "status"),
-    "One row a call, instant and status that the list of phases does not know: call_events whose phase is other",
+    ("company", "call_id", "status"),
+    ("started_at", "company", "call_id", "status"),
+    "One row a call and status that the list of phases does not know: call_events whose phase is other",
 )
 
 _OURS = tuple(Column(f"{name}_ms", COUNT, f"calls.{name}_ms", "ms") for name in ("duration", "talk", "hold", "wait"))
@@ -491,7 +492,9 @@ create or replace temp view todo_cause_units as from cause_units();
 create or replace temp view todo_callers as from calls where direction = 'inbound' and external_key is not null;
 create or replace temp view todo_answered as from todo_callers where is_answered(direction, has_end, answered_at, answered_by_at);
 create or replace temp view todo_held as from calls where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
-create or replace temp view todo_unknown_statuses as from call_events where phase = 'other';
+create or replace temp view todo_unknown_statuses as
+    select e.*, started_at from (from call_events where phase = 'other') e
+    join (select company, call_id, started_at from calls) using (company, call_id);
 create or replace temp view todo_reconciled as from calls where basis in ('call', 'live');
 create or replace temp view todo_minutes as from concurrency_by_minute;
 create or replace temp view todo_misses as from calls where is_missed(direction, has_end, answered_by_at);
@@ -555,7 +558,8 @@ create or replace temp view todo_callers as
     from (from calls where started_at >= changed_from() and direction = 'inbound') semi join changed_numbers using (company, external_key);
 create or replace temp view todo_held as from calls_new where hold_count > 0 and is_abandoned_on_hold(direction, 'held', ended_by);
 create or replace temp view todo_unknown_statuses as
-    from (from call_events where phase = 'other') semi join changed_calls using (company, call_id);
+    select e.*, started_at from (from call_events where phase = 'other') e
+    join (select company, call_id, started_at from calls_new) using (company, call_id);
 create or replace temp view todo_reconciled as from calls_new where basis in ('call', 'live');
 create or replace temp view todo_minutes as
     from concurrency_by_minute
@@ -758,7 +762,8 @@ _FILL: Final[dict[str, str]] = {
               semi join todo_held using (company, call_id) group by all) using (company, call_id)
         where is_abandoned_on_hold(direction, last_phase, ended_by)""",
     "unknown_statuses": """
-        select company, call_id, event_time, status, count(*) as events from todo_unknown_statuses group by all""",
+        select company, call_id, started_at, status, count(*) as events, max(event_time) as last_at
+        from todo_unknown_statuses group by all""",
     "reconciled_calls": """
         select company, call_id, started_at, duration_ms, talk_ms, hold_ms, wait_ms,
             vendor_duration_ms, vendor_talk_ms, vendor_hold_ms, vendor_wait_ms

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts import count, duration, plain, short, words
 from app.filters import EVER, FIELDS, NARROWINGS, SERVICE_LEVEL
+from app.journey import party
 from app.page import ROWS_ON_SCREEN, Cell, Link, say
 from app.said import heeded, instant_words, part_words
 from app.shell import nothing, offer_to_clear, open_page, stop_without_calls, stop_without_people
@@ -50,6 +51,7 @@ LISTS = {
             "answered_by_name": "Answered by",
             "queue_name": "Queue",
             "outcome": "Outcome",
+            "leg_count": "Legs",
             "wait_ms": "Wait",
             "talk_ms": "Talk",
             "hold_ms": "Hold",
@@ -168,6 +170,49 @@ def to_call(row: Mapping[str, Any]) -> Link:
     return "call", {"of": row["company"], "call": row["call_id"]}
 
 
+def to_legs(row: Mapping[str, Any]) -> dict[str, str | None]:
+    return {"legs": row["call_id"], "legs_of": row["company"]}
+
+
+def show_legs(company: str, call_id: str) -> None:
+    """The legs of one of the calls, beside the list."""
+    asked = replace(page.blank, call=(company, call_id))
+    found = page.ask("call", asked)
+    if found.is_empty():
+        return
+    call = found.row(0, named=True)
+    with st.container(border=True, key="legs"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            who = f"{plain(party(call, 'caller'))} → {plain(party(call, 'callee'))}"
+            st.markdown(f"**Legs of {plain(page.instant(call['started_at']))}** · {who}", width="content")
+            page.link(to_call(call), "Open the call")
+            if st.button("✕ close", type="tertiary", key="without-legs"):
+                say({"legs": None, "legs_of": None})
+                st.rerun()
+        legs = page.ask("call_legs", asked)
+        if legs.height:
+            page.table(
+                "call_legs",
+                legs,
+                {
+                    "leg": "Leg",
+                    "callee_name": "Who",
+                    "callee_phone": "Number",
+                    "callee_extension": "Extension",
+                    "queue_name": "Queue",
+                    "started_at": "From",
+                    "ring_ms": "Ring",
+                    "talk_ms": "Talk",
+                    "hold_ms": "Hold",
+                    "answered": "Did answer",
+                },
+                name="legs",
+                filters=asked,
+            )
+        else:
+            nothing("Nobody was called in this call.")
+
+
 listing = LISTS.get(st.query_params.get("list", ""), LISTS["calls"])
 narrowed = {field for name, field in NARROWINGS.items() if name in st.query_params}
 page = open_page(
@@ -241,11 +286,18 @@ if rows == 0:
     st.stop()
 
 shown = page.ask(listing.rows, replace(filters, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))
-st.caption("Click a row's cell to open its call.")
+opened = st.query_params.get("legs", "")
+if listing is LISTS["calls"]:
+    st.caption("Click a row's cell to open its call, the number of its legs to see them here.")
+    if opened:
+        show_legs(st.query_params.get("legs_of", ""), opened)
+else:
+    st.caption("Click a row's cell to open its call.")
 page.table(
     listing.rows,
     shown,
-    {name: Cell(label, to_call) for name, label in listing.headings.items()},
+    {name: Cell(label, to_legs if name == "leg_count" else to_call) for name, label in listing.headings.items()},
+    opened=opened,
     name=f"list of {listing.noun}",
     whole=lambda: page.every(listing.rows, filters),
     filters=filters,

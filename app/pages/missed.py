@@ -13,16 +13,6 @@ from app.filters import of_who_waits
 from app.page import Cell, Link, say, tabs
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
-REASONS = {
-    "out_of_hours": "outside business hours",
-    "short_abandon": "the caller left at once",
-    "failed": "the call failed",
-    "nobody_rang": "nobody's phone rang",
-    "rang_not_answered": "phones rang, nobody answered",
-    "abandoned_in_queue": "the caller left the queue",
-    "other": "other",
-}
-
 HOW = {"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"}
 REACHED = ("we called", "they rang again")
 
@@ -126,8 +116,9 @@ with st.grid(5, min_column_width=165, gap="small"):
 
 recovery = page.ask("missed_recovery", filters)
 step, how = st.query_params.get("step", ""), st.query_params.get("how", "")
-# of a bar below, whose callers alone are then among those reached
+# of a bar below, whose callers alone are then in the list
 bar = f"{how}, bar “{step}”" if step in recovery.drop_nulls("above_ms")["within"] and how in REACHED else None
+all_not_reached = how == HOW["not_reached"]
 
 COLUMNS: dict[str, Cell | str] = {
     "external_phone": Cell("Number", to_number),
@@ -142,6 +133,7 @@ COLUMNS: dict[str, Cell | str] = {
     "priority": "Priority",
     "company": "Company",
 }
+GONE: dict[str, Cell | str] = {name: look for name, look in COLUMNS.items() if name != "priority"} | {"state": "State"}
 CLOSED: dict[str, Cell | str] = {
     "external_phone": Cell("Number", to_number),
     "caller_name": Cell("Name", to_number),
@@ -188,11 +180,17 @@ with closed:
     else:
         nothing("Nobody has been reached again yet.")
 with expired:
-    of_gone = replace(filters, states=("expired",))
+    of_gone = replace(filters, states=("open", "expired") if all_not_reached else ("expired",))
     gone = page.ask("missed_callers", of_gone)
-    st.caption(f"Of the period: not reached within {days} days of the first call in vain.")
+    if all_not_reached:
+        st.caption("Of the period: not reached, whether the window is over or not.")
+        if st.button(f"{how} ✕", key="without-not-reached"):
+            say({"how": None})
+            st.rerun()
+    else:
+        st.caption(f"Of the period: not reached within {days} days of the first call in vain.")
     if gone.height:
-        page.table("missed_callers", gone, COLUMNS, name="callers given up", filters=of_gone)
+        page.table("missed_callers", gone, GONE, name="callers given up", filters=of_gone)
     else:
         nothing("Nobody.")
 with withheld:
@@ -225,7 +223,7 @@ with left:
     if reasons.height:
         picked = page.chart(
             bars(
-                reasons.with_columns(pl.col("reason").replace(REASONS)),
+                reasons,
                 label="reason",
                 value="misses",
                 share="share",
@@ -238,7 +236,7 @@ with left:
             chosen="bar",
         )
         if picked:
-            page.go(("calls", {"list": "missed", "reason": next(key for key, word in REASONS.items() if word == picked["key"])}))
+            page.go(("calls", {"list": "missed", "reason": picked["key"]}))
     else:
         nothing("No call was missed.")
 with right:
@@ -268,8 +266,9 @@ with right:
             alt="Callers reached, by time since their first call in vain",
             chosen="bar",
         )
-        if picked and picked["series"] in REACHED:
-            say({"tab": "reached", "step": picked["key"], "how": picked["series"]})
+        if picked:
+            reached_so = picked["series"] in REACHED
+            say({"tab": "reached" if reached_so else "given_up", "step": picked["key"] if reached_so else None, "how": picked["series"]})
             st.rerun()
     else:
         nothing("Nobody has been reached again yet.")

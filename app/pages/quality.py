@@ -1,10 +1,12 @@
 """Can I trust these numbers?"""
 
+from dataclasses import replace
+
 import polars as pl
 import streamlit as st
 
-from app.charts import age, call_of, count, flow, interval_labels, percent, scatter
-from app.page import Cell
+from app.charts import age, call_of, count, flow, interval_labels, percent, plain, scatter
+from app.page import ROWS_IN_GRID, Cell, say
 from app.shell import heading, not_subscribed, nothing, open_page, since_build
 
 page = open_page("Data quality", "Can I trust these numbers?", uses=frozenset({"companies"}), needs_calls=False)
@@ -130,6 +132,7 @@ with left:
         note="Of all time. Verified but unusable, or unsigned in SQS: kept, and looked at with `ingest quarantine show ID`.",
     )
     kept = page.ask("quality_quarantine")
+    wanted = st.query_params.get("kept", "")
     if kept.height:
         page.table(
             "quality_quarantine",
@@ -138,13 +141,30 @@ with left:
                 "source": "Source",
                 "transport": "Transport",
                 "reason": "Reason",
-                "deliveries": "Deliveries",
+                "deliveries": Cell("Deliveries", lambda row: {"kept": f"{row['source']} {row['transport']} {row['reason']}"}),
                 "last_at": "Last",
                 "last_id": "Last id",
                 "detail": "Detail",
             },
             name="quarantine",
+            opened=wanted,
         )
+        of_these = kept.filter(pl.concat_str("source", "transport", "reason", separator=" ") == wanted)
+        if of_these.height:
+            with st.container(border=True, key="quarantined"):
+                asked = replace(page.blank, part=f"quarantine:{wanted}")
+                if st.button(f"{plain(wanted)} ✕", key="without-kept"):
+                    say({"kept": None})
+                    st.rerun()
+                page.table(
+                    "quarantined",
+                    page.ask("quarantined", replace(asked, limit=ROWS_IN_GRID)),
+                    {"received_at": "Received", "id": "Id", "detail": "Detail"},
+                    name="deliveries in quarantine",
+                    whole=lambda: page.every("quarantined", asked),
+                    filters=asked,
+                    rows=of_these["deliveries"].item(),
+                )
     else:
         nothing("Nothing is in quarantine.")
     heading("Refused", note="Of all time. Webhook requests without a right signature, or too large: counted, never stored.")
@@ -162,7 +182,15 @@ with right:
     heading("Statuses that the list of phases lacks", note="They count as other time. Give them a phase with `[transforms] call_phases`.")
     if statuses.height:
         page.table(
-            "quality_statuses", statuses, {"status": "Status", "events": "Events", "calls": "Calls", "last_at": "Last"}, name="statuses"
+            "quality_statuses",
+            statuses,
+            {
+                "status": "Status",
+                "events": "Events",
+                "calls": Cell("Calls", lambda row: ("calls", {"part": f"status:{row['status']}"})),
+                "last_at": "Last",
+            },
+            name="statuses",
         )
     else:
         nothing("Every status is known.")

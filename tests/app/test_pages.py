@@ -366,7 +366,7 @@ WEEK = "Last 7 days: Sat 14 Nov – Fri 20 Nov 2026"
             "calls",
             {"list": "missed", "direction": "outbound", "reason": "nobody_rang"},
             "list of missed calls",
-            f"{WEEK}; reason: nobody rang",
+            f"{WEEK}; reason: nobody's phone rang",
         ),
         (
             "missed",
@@ -566,6 +566,40 @@ def test_the_callers_of_a_bar_are_named_in_the_file_and_can_be_left_again(app_ov
     assert "step" not in app.query_params
     visit(app, "missed", **view, step="not yet", how="we called")
     assert len(table(app, "How", "Reached")) == everyone
+
+
+def test_all_who_were_not_reached_are_one_list_that_can_be_left_again(app_over, files):
+    app = visit(app_over("demo"), "missed", period="all", tab="given_up", how="not reached")
+    assert set(table(app, "State", "Waits since")["State"]) == {"Open", "Expired"}
+    assert files["callers given up"] == "All time; state: open, expired"
+    app.button(key="without-not-reached").click().run()
+    assert set(table(app, "State", "Waits since")["State"]) == {"Expired"}
+
+
+def test_codes_read_as_words_on_screen(app_over):
+    app = visit(app_over("demo"), "calls", period="28d", list="missed")
+    assert "Phones rang, nobody answered" in set(table(app, "Why", "Phones rung")["Why"])
+    for query in ({}, {"list": "visits"}, {"list": "offers"}):
+        visit(app, "calls", period="28d", **query)
+        for label in ("Direction", "Outcome", "Result", "Ended by"):
+            shown = app.dataframe[0].value
+            words = set(shown[label].dropna()) if label in shown else set()
+            assert not [word for word in words if "_" in word or word == word.lower()]
+
+
+def test_the_legs_of_a_call_open_beside_the_list_and_close_again(app_over):
+    app = visit(app_over("demo"), "calls", period="28d")
+    calls = app.dataframe[0].value
+    row = calls[calls["Legs"] > 1].iloc[0]
+    legs = {"legs": row["Call id"], "legs_of": row["Company"]}
+    visit(app, "calls", period="28d", **legs)
+    assert errors_of(app) == []
+    assert table(app, "Leg", "Who")["Leg"].tolist() == list(range(row["Legs"]))
+    assert len(app.dataframe[1].value) == len(calls)
+    app.button(key="without-legs").click().run()
+    assert "legs" not in app.query_params
+    assert len(app.dataframe) == 1
+    assert errors_of(visit(app, "calls", period="28d", legs="no such call", legs_of="nobody")) == []
 
 
 def test_the_formula_in_force_stands_under_the_service_level_and_behind_its_question_mark(app_over):

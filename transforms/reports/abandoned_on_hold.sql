@@ -6,7 +6,7 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
---   direction VARCHAR inbound or outbound
+--   direction VARCHAR [code] inbound or outbound
 --   external_phone VARCHAR The number outside
 --   answered_by_name VARCHAR The first person who answered
 --   queue_name VARCHAR The last queue

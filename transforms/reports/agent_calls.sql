@@ -6,8 +6,8 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   leg BIGINT Number of the leg; −1: they made the call
---   direction VARCHAR inbound, outbound, internal or unknown
---   role VARCHAR called (they rang) or caller (they called)
+--   direction VARCHAR [code] inbound, outbound, internal or unknown
+--   role VARCHAR [code] called (they rang) or caller (they called)
 --   other_phone VARCHAR The other side's number
 --   other_name VARCHAR The other side's name
 --   queue_name VARCHAR The queue

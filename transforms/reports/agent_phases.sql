@@ -6,7 +6,7 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   leg BIGINT Number of the leg; −1: they made the call
---   phase VARCHAR ringing, talking, held or other
+--   phase VARCHAR [code] ringing, talking, held or other
 --   other_phone VARCHAR The other side's number
 --   other_name VARCHAR The other side's name
 --   from_at TIMESTAMPTZ [UTC] Start, or that of the period

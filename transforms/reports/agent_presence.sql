@@ -3,7 +3,7 @@
 -- key: agent, kind, started_at
 -- result:
 --   agent VARCHAR The agent: <company>_<extension>
---   kind VARCHAR user (the status) or telephony (the phone)
+--   kind VARCHAR [code] user (the status) or telephony (the phone)
 --   status VARCHAR The status
 --   started_at TIMESTAMPTZ [UTC] Start, or that of the period
 --   ended_at TIMESTAMPTZ [UTC] End, or that of the period, or now (the build) where it goes on

@@ -17,7 +17,7 @@
 --   hold_count BIGINT [count] Runs of consecutive held intervals
 --   leg_count BIGINT [count] Rows in call_legs; of basis vendor the number of flows
 --   transfer_count BIGINT [count] Answered legs whose callee is a person, less 1, never below 0
---   direction VARCHAR inbound, outbound, internal or unknown; of basis live or vendor also as they say
+--   direction VARCHAR [code] inbound, outbound, internal or unknown; of basis live or vendor also as they say
 --   caller_type VARCHAR The caller, of the last event that has one: LOCAL or REMOTE as sent
 --   caller_phone VARCHAR The caller, of the last event that has one: phone number
 --   caller_name VARCHAR The caller, of the last event that has one: name
@@ -53,9 +53,9 @@
 --   end_cause VARCHAR Raw code of the first end; null while open
 --   end_cause_text VARCHAR The phone system's own text of the end cause; null while open
 --   end_cause_name VARCHAR Q.850 name of the code, `unknown` if it is not in end_causes; null while open
---   end_cause_category VARCHAR Category of the code, `unknown` if not in end_causes; null while open
---   ended_by VARCHAR Who ended the call, in lower case; null while open
---   outcome VARCHAR answered, abandoned, no_answer, busy, rejected, failed, in_progress or lost (CONTRACT §6)
+--   end_cause_category VARCHAR [code] Category of the code, `unknown` if not in end_causes; null while open
+--   ended_by VARCHAR [code] Who ended the call, in lower case; null while open
+--   outcome VARCHAR [code] answered, abandoned, no_answer, busy, rejected, failed, in_progress or lost (CONTRACT §6)
 --   event_count BIGINT [count] Distinct events of the basis
 --   delivery_count BIGINT [count] Deliveries of these events
 --   late_events BIGINT [count] Events ordered after the first end

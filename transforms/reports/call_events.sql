@@ -4,7 +4,7 @@
 --   event_uid VARCHAR SHA-256 of the event without its integrationId, hex
 --   family VARCHAR call or live
 --   event_type VARCHAR The event's type as sent
---   kind VARCHAR start, update or end
+--   kind VARCHAR [code] start, update or end
 --   event_time TIMESTAMPTZ [UTC] When it happened, by the phone system's clock
 --   received_at TIMESTAMPTZ [UTC] When its first delivery came
 --   source VARCHAR The configured source of that delivery
@@ -13,11 +13,11 @@
 --   seq BIGINT Coordinate of that delivery in the landing zone: number
 --   pbx VARCHAR Serial of the PBX
 --   status VARCHAR Status as sent
---   phase VARCHAR ringing, talking, held or other (call_phases.csv)
+--   phase VARCHAR [code] ringing, talking, held or other (call_phases.csv)
 --   caller_phone VARCHAR The caller's phone number
 --   callee_phone VARCHAR The callee's phone number
 --   end_cause VARCHAR Raw code of the end cause
---   ended_by VARCHAR Who ended the call, in lower case
+--   ended_by VARCHAR [code] Who ended the call, in lower case
 select event_uid, family, event_type, kind, event_time, received_at, source, integration_id, writer, seq, pbx, status, phase, caller_phone, callee_phone, end_cause, ended_by
 from call_events
 where company = $company and call_id = $call_id

@@ -3,7 +3,7 @@
 -- result:
 --   seq BIGINT [count] Number of the state in its call, from 0
 --   status VARCHAR Status as sent
---   phase VARCHAR ringing, talking, held or other (call_phases.csv)
+--   phase VARCHAR [code] ringing, talking, held or other (call_phases.csv)
 --   started_at TIMESTAMPTZ [UTC] Time of the event that opens the state
 --   ended_at TIMESTAMPTZ [UTC] Time of the next event; null for the last state of an open call
 --   duration_ms BIGINT [ms] ended_at − started_at; null for the last state of an open call

@@ -10,7 +10,7 @@
 --   answered_by_user_id VARCHAR User id of that person
 --   wait_ms BIGINT [ms] Until the answer, else until the visit was left; null while neither is known
 --   next_queue VARCHAR Queue of the call's next visit
---   result VARCHAR answered, overflowed, open, caller_left or unanswered
+--   result VARCHAR [code] answered, overflowed, open, caller_left or unanswered
 select visit, queue_name, queue_id, entered_at, left_at, answered_at, answered_by_user_id, wait_ms, next_queue, result
 from queue_visits
 where company = $company and call_id = $call_id

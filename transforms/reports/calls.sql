@@ -5,7 +5,7 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
---   direction VARCHAR inbound, outbound, internal or unknown
+--   direction VARCHAR [code] inbound, outbound, internal or unknown
 --   caller_phone VARCHAR The caller's number
 --   caller_name VARCHAR The caller's name
 --   callee_phone VARCHAR The last callee's number
@@ -15,9 +15,9 @@
 --   answered_by_extension VARCHAR Their extension
 --   queue_name VARCHAR The last queue
 --   trunk_name VARCHAR The trunk
---   outcome VARCHAR The outcome
+--   outcome VARCHAR [code] The outcome
 --   abandoned BOOLEAN Whether the caller left before any answer
---   ended_by VARCHAR Who ended it
+--   ended_by VARCHAR [code] Who ended it
 --   end_cause_name VARCHAR Why it ended
 --   wait_ms BIGINT [ms] Wait
 --   talk_ms BIGINT [ms] Talk

@@ -2,7 +2,7 @@
 -- grain: end cause code, of calls that have ended; unknown codes keep their own row and the phone system's text
 -- key: category, name, code
 -- result:
---   category VARCHAR Category of the cause
+--   category VARCHAR [code] Category of the cause
 --   name VARCHAR Q.850 name, unknown where the code is not in the table
 --   code VARCHAR Code as sent; empty where none was
 --   text VARCHAR The phone system's own text, of an unknown code

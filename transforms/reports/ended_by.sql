@@ -3,7 +3,7 @@
 -- key: ended_by
 -- metrics: has_ended
 -- result:
---   ended_by VARCHAR Who ended the call; empty where the event does not say
+--   ended_by VARCHAR [code] Who ended the call; empty where the event does not say
 --   calls BIGINT [calls] Calls
 --   share DOUBLE [share] Of all that have ended
 --   answered BIGINT [calls] Of these with outcome answered

@@ -694,7 +694,7 @@ create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_sho
     include_short or not coalesce(abandoned and wait_ms < short_ms, false);
 create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
 -- Whether a call belongs to a part of a report: a row of it, or one of its columns. part_of says what the report groups by; without
--- it every call does. A queue is chosen by listed_calls() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
+-- it every call does. A queue and a status are chosen by listed_calls() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
 -- of an instant are the calls that were open then, as the peak counts them: until concurrent_until().
 create or replace macro is_part(part_of, part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone,
         caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, open_until, time_zone) as
@@ -703,6 +703,7 @@ create or replace macro is_part(part_of, part, company, direction, trunk_name, a
         when 'direction' then direction = part
         when 'trunk' then coalesce(trunk_name, '') = part
         when 'queue' then true
+        when 'status' then true
         when 'department' then answered_by_department = part
         when 'cause' then end_cause_name = part
         when 'prefix' then prefix_of(external_phone) = part

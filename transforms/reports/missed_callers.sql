@@ -6,14 +6,14 @@
 --   company VARCHAR The company
 --   external_key VARCHAR The caller: last nine digits of the number
 --   episode BIGINT Number of the episode
---   state VARCHAR open, expired (the window is over), recovered or late (reached after the window)
+--   state VARCHAR [code] open, expired (the window is over), recovered or late (reached after the window)
 --   external_phone VARCHAR The number, as of the last missed call
 --   caller_name VARCHAR The name, likewise
 --   misses BIGINT [calls] Missed calls of the episode
 --   tries BIGINT [calls] Our calls since the first that reached nobody
 --   first_miss_at TIMESTAMPTZ [UTC] The first missed call
 --   last_miss_at TIMESTAMPTZ [UTC] The last
---   reason VARCHAR Why the last was missed
+--   reason VARCHAR [code] Why the last was missed
 --   last_queue VARCHAR The last queue
 --   last_call_id VARCHAR The last missed call
 --   age_ms BIGINT [ms] Since the first miss until it was recovered, else until now (the build)

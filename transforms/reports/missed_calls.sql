@@ -8,8 +8,8 @@
 --   started_at TIMESTAMPTZ [UTC] Start
 --   external_phone VARCHAR The number; empty where withheld
 --   caller_name VARCHAR The name
---   reason VARCHAR Why it was missed
---   outcome VARCHAR The outcome
+--   reason VARCHAR [code] Why it was missed
+--   outcome VARCHAR [code] The outcome
 --   abandoned BOOLEAN Whether the caller left before any answer
 --   wait_ms BIGINT [ms] Wait
 --   users_rung BIGINT [count] Users who were rung

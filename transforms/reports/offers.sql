@@ -12,7 +12,7 @@
 --   name VARCHAR The agent's name
 --   department VARCHAR The department
 --   queue_name VARCHAR The queue
---   result VARCHAR answered, caller_left, taken, lost or open
+--   result VARCHAR [code] answered, caller_left, taken, lost or open
 --   ring_ms BIGINT [ms] Ring
 --   talk_ms BIGINT [ms] Talk
 --   hold_ms BIGINT [ms] Hold

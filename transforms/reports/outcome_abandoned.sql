@@ -3,7 +3,7 @@
 -- key: outcome
 -- metrics: is_abandoned, is_short_abandon, is_otherwise_abandoned
 -- result:
---   outcome VARCHAR The outcome
+--   outcome VARCHAR [code] The outcome
 --   missed BIGINT [calls] Inbound calls that no person answered
 --   abandoned BIGINT [calls] Of these abandoned after S
 --   short_abandoned BIGINT [calls] Of these abandoned before S

@@ -3,7 +3,7 @@
 -- key: interval_at, outcome
 -- result:
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
---   outcome VARCHAR The outcome
+--   outcome VARCHAR [code] The outcome
 --   calls BIGINT [calls] Calls
 with counted as (
     select quarter_at, outcome, sum(calls) as calls

@@ -3,7 +3,7 @@
 -- key: outcome
 -- metrics: has_ended
 -- result:
---   outcome VARCHAR The outcome
+--   outcome VARCHAR [code] The outcome
 --   calls BIGINT [calls] Calls
 --   share DOUBLE [share] Of all that have ended; none for calls in progress and lost calls, which enter no rate
 --   inbound BIGINT [calls] Inbound

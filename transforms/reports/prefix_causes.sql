@@ -4,7 +4,7 @@
 -- metrics: is_attempt
 -- result:
 --   prefix VARCHAR First five characters of the number, without blanks; empty where there is none
---   category VARCHAR Category of the cause
+--   category VARCHAR [code] Category of the cause
 --   name VARCHAR Q.850 name, unknown where the code is not in the table
 --   code VARCHAR Code as sent; empty where none was
 --   calls BIGINT [calls] Calls

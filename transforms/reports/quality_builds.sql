@@ -6,7 +6,7 @@
 --   started_at TIMESTAMPTZ [UTC] Start
 --   finished_at TIMESTAMPTZ [UTC] When its facts were complete
 --   as_of TIMESTAMPTZ [UTC] The instant that it speaks of
---   mode VARCHAR full or incremental
+--   mode VARCHAR [code] full or incremental
 --   engine VARCHAR polars or spark
 --   files BIGINT [count] Parts read
 --   events BIGINT [deliveries] Deliveries read

@@ -3,8 +3,8 @@
 -- key: source, transport, reason
 -- result:
 --   source VARCHAR The configured source
---   transport VARCHAR webhook, sqs or load
---   reason VARCHAR The reason
+--   transport VARCHAR [code] webhook, sqs or load
+--   reason VARCHAR [code] The reason
 --   deliveries BIGINT [deliveries] Deliveries
 --   last_at TIMESTAMPTZ [UTC] The last
 --   last_id VARCHAR Its id, for ingest quarantine show

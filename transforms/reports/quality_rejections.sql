@@ -3,7 +3,7 @@
 -- key: source, reason, day
 -- result:
 --   source VARCHAR The configured source
---   reason VARCHAR no_signature, bad_signature or too_large
+--   reason VARCHAR [code] no_signature, bad_signature or too_large
 --   day DATE The day, UTC
 --   requests BIGINT [requests] Requests
 select source, reason, day, sum("count") as requests

@@ -31,16 +31,21 @@ create or replace macro selected_calls(start := null, stop := null, companies :=
     where queues is not null;
 
 -- Calls as the list behind a figure chooses them: where that is of a row of a report by queue (part_of = 'queue'), by the queue that
--- they visited, and also by the queues of the filter; the other parts are is_part()'s.
+-- they visited, and also by the queues of the filter; by a status that the list of phases lacks (part_of = 'status'); the other parts
+-- are is_part()'s.
 create or replace macro listed_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
         part_of, part) as table
     select * from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
-    where part_of is null or part_of <> 'queue'
+    where part_of is null or part_of not in ('queue', 'status')
     union all
     select c.*
     from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) c
-    semi join (select company, call_id from queue_visits where queue_name = part and (start is null or entered_at >= start)) v using (company, call_id)
-    where part_of = 'queue';
+    semi join (
+        select company, call_id from queue_visits where part_of = 'queue' and queue_name = part and (start is null or entered_at >= start)
+        union all
+        select company, call_id from unknown_statuses
+        where part_of = 'status' and coalesce(status, '') = part and (start is null or started_at >= start)) v using (company, call_id)
+    where part_of in ('queue', 'status');
 
 -- The queues that each call visited, each once. Two visits one after the other are of two queues: only from the third on can one be a
 -- return, so that no more than these few are compared with those before them.

@@ -3,7 +3,7 @@
 -- key: trunk_name, category, name, code
 -- result:
 --   trunk_name VARCHAR The trunk
---   category VARCHAR Category of the cause
+--   category VARCHAR [code] Category of the cause
 --   name VARCHAR Q.850 name, unknown where the code is not in the table
 --   code VARCHAR Code as sent; empty where none was
 --   calls BIGINT [calls] Calls

@@ -11,7 +11,7 @@
 --   answered_at TIMESTAMPTZ [UTC] Answer by a person
 --   left_at TIMESTAMPTZ [UTC] Next visit, or the call's end
 --   wait_ms BIGINT [ms] Wait
---   result VARCHAR answered, overflowed, open, caller_left or unanswered
+--   result VARCHAR [code] answered, overflowed, open, caller_left or unanswered
 --   next_queue VARCHAR The next queue
 --   answered_by_user_id VARCHAR Who answered
 with settings as (

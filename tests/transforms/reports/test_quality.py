@@ -94,6 +94,10 @@ def test_quarantine_by_source_and_reason_with_the_last_of_each() -> None:
         ("other", "webhook", "no_time", 1, day(2026, 3, 2, 11, 30), "bb-2", "none"),
     ]
     assert one(con, "quality")["quarantined"] == 4
+    of_acme = Filters(part="quarantine:acme webhook not_json")
+    assert table(con, "quarantined", "id", "detail", filters=of_acme) == [("aa-9", "late"), ("aa-7", "early")]
+    assert table(con, "quarantined", "id", filters=replace(of_acme, limit=1, offset=1)) == [("aa-7",)]
+    assert [row[0] for row in table(con, "quarantined", "id")] == ["aa-9", "bb-2", "bb-1", "aa-7"]
 
 
 def test_rejections_by_the_days_that_the_period_touches() -> None:
@@ -131,4 +135,11 @@ def test_statuses_that_the_list_of_phases_lacks() -> None:
     seconds = timedelta(seconds=1)
     assert table(con, "quality_statuses", *names) == [("PARKED", 3, 2, at(30) + seconds), ("", 1, 1, at(30) + 2 * seconds)]
     assert table(con, "quality_statuses", *names, filters=Filters(end=at(10))) == [("PARKED", 2, 1, at(0) + 2 * seconds)]
+    # a call belongs to the period in which it started, whenever the status came
+    assert table(con, "quality_statuses", *names, filters=Filters(start=at(0) + seconds)) == [
+        ("", 1, 1, at(30) + 2 * seconds), ("PARKED", 1, 1, at(30) + seconds),
+    ]  # fmt: skip
     assert table(con, "quality_statuses", *names, filters=replace(ALL, companies=("another",))) == []
+    for status, calls in (("PARKED", 2), ("", 1), ("RINGING", 0)):
+        assert one(con, "calls_total", Filters(part=f"status:{status}"))["calls"] == calls
+        assert len(table(con, "calls", "call_id", filters=Filters(part=f"status:{status}"))) == calls
