@@ -253,9 +253,10 @@ class _Build:
         listed = _ranges(parts)
         earlier = shop.earlier_builds()
         shop.begin_afresh()
-        scanned = self._scan(shop, parts, listed)
-        buckets = shop.buckets(local.BUCKET_ROWS, touched=False)
-        computed = local.run(self._facts(shop, buckets, touched=False), shop.spill)
+        with shop.at_buckets():
+            scanned = self._scan(shop, parts, listed)
+            buckets = shop.buckets(local.BUCKET_ROWS, touched=False)
+            computed = local.run(self._facts(shop, buckets, touched=False), shop.spill)
         return self._filled(shop, computed, earlier, scanned, listed, reason=reason, engine="polars")
 
     def _filled(
@@ -338,8 +339,7 @@ class _Build:
     def _facts(self, shop: Workshop, buckets: list[Bucket], *, touched: bool) -> Iterator[dict[str, pl.DataFrame]]:
         rules = _Rules(self.as_of, self.known.phases, self.known.end_causes)
         self.begins("computing", sum(bucket.rows for bucket in buckets))
-        for bucket in buckets:
-            events = shop.read(bucket, touched=touched)
+        for events in shop.read(buckets, touched=touched):
             yield rules.facts(events)
             self._advance(events.deliveries.height + events.presence.height)
 

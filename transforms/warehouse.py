@@ -137,8 +137,12 @@ def building(folder: Path, *, pid: int) -> Iterator[None]:
         os.close(lock)
 
 
-DUCKDB_SHARE: Final = 0.625
-"""Of the memory limit: polars and Arrow, which know no limit, keep about a gigabyte of what the buckets took."""
+DUCKDB_SHARE: Final = 0.5
+"""Of the memory limit: polars and Arrow, which know no limit, keep half a gigabyte of what the buckets took."""
+DUCKDB_BYTES_AT_BUCKETS: Final = 640 * 1024**2
+"""DuckDB's most while events are read and computed: with more it would only keep blocks that are not read again soon."""
+READ_AT_ONCE: Final = 2
+"""Buckets whose events are fetched together."""
 
 
 class Workshop:
@@ -146,6 +150,7 @@ class Workshop:
 
     def __init__(self, folder: Path, *, memory_limit_bytes: int) -> None:
         self.folder = folder
+        self.duckdb_bytes = int(memory_limit_bytes * DUCKDB_SHARE)
         self.events_path = folder / "events.duckdb"
         self.facts_path = folder / "facts.duckdb"
         self.spill = folder / "tmp"
@@ -155,7 +160,7 @@ class Workshop:
         self._attached: list[str] = []
         for setting, value in {
             "TimeZone": "UTC",
-            "memory_limit": f"{int(memory_limit_bytes * DUCKDB_SHARE)}B",
+            "memory_limit": f"{self.duckdb_bytes}B",
             "temp_directory": str(self.spill / "duckdb"),
             "checkpoint_threshold": "1TB",  # a checkpoint is ours to time, not in the middle of a build
             "autoinstall_known_extensions": "false",
@@ -172,6 +177,16 @@ class Workshop:
     def close(self) -> None:
         self.con.close()
         shutil.rmtree(self.spill, ignore_errors=True)
+
+    @contextmanager
+    def at_buckets(self) -> Iterator[None]:
+        """DuckDB's memory while polars has most of it."""
+        self._allow(min(self.duckdb_bytes, DUCKDB_BYTES_AT_BUCKETS))
+        yield
+        self._allow(self.duckdb_bytes)
+
+    def _allow(self, limit: int) -> None:
+        self.con.execute(f"set global memory_limit = '{limit}B'")
 
     # ---------------------------------------------------------------- opening
 
@@ -280,18 +295,25 @@ class Workshop:
         bounds = [K_END * i // n for i in range(n + 1)]
         return [Bucket(low, high, count // n) for low, high in pairwise(bounds)]
 
-    def read(self, bucket: Bucket, *, touched: bool) -> BucketEvents:
-        """All deliveries of a bucket's calls and persons."""
-        return bucket_events(*(self._rows(table, bucket, touched=touched) for table in TYPED_ROWS))
+    def read(self, buckets: Sequence[Bucket], *, touched: bool) -> Iterator[BucketEvents]:
+        """All deliveries of each bucket's calls and persons. Buckets: in order, each beginning where the one before it ends."""
+        # Several at once: every look for a range of k reads a part of all that is there, so that with a bucket of its own each
+        # twice the events would cost four times the reading.
+        for some in (buckets[at : at + READ_AT_ONCE] for at in range(0, len(buckets), READ_AT_ONCE)):
+            frames = [self._rows(table, some[0].low, some[-1].high, touched=touched) for table in TYPED_ROWS]
+            for bucket in some:
+                within = pl.col("k") >= bucket.low
+                if bucket.high < K_END:
+                    within &= pl.col("k") < bucket.high
+                yield bucket_events(*(frame.filter(within) for frame in frames))
+            del frames
 
-    def _rows(self, table: Table, bucket: Bucket, *, touched: bool) -> pl.DataFrame:
+    def _rows(self, table: Table, low: int, high: int, *, touched: bool) -> pl.DataFrame:
         name = f"events.main.{table.name}"
         # Which rows first, then the rows: half the time of a wide semi join.
         some = f"and rowid in (select e.rowid from {name} e semi join touched using (k))" if touched else ""
-        high = min(bucket.high, K_END - 1)
-        closed = "<=" if bucket.high == K_END else "<"
-        query = f"select * from {name} where k >= {bucket.low} and k {closed} {high} {some}"
-        frame: pl.DataFrame = self.con.sql(query).pl()
+        below = f"k <= {K_END - 1}" if high == K_END else f"k < {high}"
+        frame: pl.DataFrame = self.con.sql(f"select * from {name} where k >= {low} and {below} {some}").pl()
         return frame.cast(table.polars)
 
     # ---------------------------------------------------------------- facts
