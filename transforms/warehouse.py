@@ -139,10 +139,12 @@ def building(folder: Path, *, pid: int) -> Iterator[None]:
 
 DUCKDB_SHARE: Final = 0.5
 """Of the memory limit: polars and Arrow, which know no limit, keep half a gigabyte of what the buckets took."""
-DUCKDB_BYTES_AT_BUCKETS: Final = 640 * 1024**2
+DUCKDB_BYTES_AT_BUCKETS: Final = 320 * 1024**2
 """DuckDB's most while events are read and computed: with more it would only keep blocks that are not read again soon."""
 READ_AT_ONCE: Final = 2
 """Buckets whose events are fetched together."""
+SORTED_AT_ONCE: Final = 1_000_000
+"""Rows that are put in order together: as many as fit into DuckDB's memory, so that nothing of them goes to disk and comes back."""
 
 
 class Workshop:
@@ -324,7 +326,26 @@ class Workshop:
             if found := [str(path) for path in files.get(name, ())]:
                 names = ", ".join(map(quoted, table.names))
                 order = ", ".join(map(quoted, table.order_by))
-                self.con.execute(f"insert into {quoted(name)} select {names} from read_parquet($files) order by {order}", {"files": found})
+                for within, bounds in self._slices(table, found):
+                    insert = f"insert into {quoted(name)} select {names} from read_parquet($files) where {within} order by {order}"
+                    self.con.execute(insert, {"files": found, **bounds})
+
+    def _slices(self, table: Table, files: list[str]) -> list[tuple[str, dict[str, Any]]]:
+        """Conditions, one after the other in the table's order, that part the rows of Parquet files into about SORTED_AT_ONCE each.
+        A table that is not in order of time is one slice: vendor_calls alone is large."""
+        if not pa.types.is_timestamp(table.arrow.field(table.order_by[0]).type):
+            return [("true", {})]
+        first = quoted(table.order_by[0])
+        rows = int(self.con.execute("select count(*) from read_parquet($files)", {"files": files}).fetchall()[0][0])
+        n = -(-rows // SORTED_AT_ONCE)
+        if n < 2:
+            return [("true", {})]
+        shares = [i / n for i in range(1, n)]
+        quantiles = f"select approx_quantile({first}, {shares}) from read_parquet($files)"
+        cuts = sorted(set(self.con.execute(quantiles, {"files": files}).fetchall()[0][0]))
+        inner = [(f"{first} >= $low and {first} < $high", {"low": low, "high": high}) for low, high in pairwise(cuts)]
+        # in DuckDB's order nulls come last
+        return [(f"{first} < $high", {"high": cuts[0]}), *inner, (f"({first} >= $low or {first} is null)", {"low": cuts[-1]})]
 
     def replace(self, frames: Iterable[dict[str, pl.DataFrame]]) -> int:
         """Replace the touched calls' and persons' rows; how many calls were computed. Within `changing`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -20,7 +21,7 @@ from ingest.layout import LANDING_SCHEMA, PartName, Reason
 from ingest.parts import list_parts, write_part
 from ingest.rejections import Rejection, put_rejections
 from ingest.storage import open_zone
-from tests.builders import MONDAY, agent, call, customer
+from tests.builders import MONDAY, agent, call, customer, event
 from tests.landing import configured, land
 from tests.transforms.published import column, difference, rows_of
 from transforms.build import Built, build
@@ -111,6 +112,30 @@ def test_calls_lie_in_order_of_started_at(config: Config) -> None:
     built(config)
     started = column(warehouse(config), "select started_at from calls")
     assert started == sorted(started)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_tables_put_in_order_slice_by_slice_are_the_same_in_the_same_order(
+    config: Config, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    rng = random.Random(at_once)
+    # several at one instant, so that a slice's border falls between equal times
+    events = [sent for n in range(30) for sent in a_call(f"c_{n:02d}", started_at=MONDAY + timedelta(minutes=rng.randrange(6)))]
+    vendor = [event("call:completed", MONDAY, call_id=f"c_{n:02d}", flows=[{"flowIndex": 0}]) for n in range(30)]
+    land(config, [*rng.sample(events, len(events)), *vendor])
+    names = ("calls", "call_states", "call_legs", "call_events", "vendor_calls")
+
+    def stored() -> dict[str, list[Any]]:
+        built(config, full=True)
+        with duckdb.connect(str(warehouse(config)), read_only=True) as con:
+            con.execute("set TimeZone = 'UTC'")
+            return {name: con.sql(f"from {name} order by rowid").fetchall() for name in names}
+
+    monkeypatch.setattr("transforms.engine.local.BUCKET_ROWS", 25)
+    expected = stored()
+    monkeypatch.setattr("transforms.warehouse.SORTED_AT_ONCE", at_once)
+    assert stored() == expected
+    assert [len(rows) for rows in expected.values()] == [30, 60, 30, 90, 30]
 
 
 def test_quarantine_rows_count_once_their_number_has_landed(config: Config) -> None:

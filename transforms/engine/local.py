@@ -16,6 +16,8 @@ import polars as pl
 
 from transforms.tables import TABLES
 
+ROW_GROUP: Final = 16_384
+"""Rows of a row group of the spilled files, which are in order: who wants a part of the order reads few others."""
 BUCKET_ROWS: Final = 150_000
 """Deliveries in a bucket: polars takes about 1.6 KB for each, and smaller buckets stay in the processor's caches."""
 
@@ -44,7 +46,8 @@ def run(facts_of_buckets: Iterable[Mapping[str, pl.DataFrame]], folder: Path) ->
             if name in TABLES and not frame.is_empty():
                 path = folder / f"{name}-{number:05d}.parquet"
                 # Its own order within the bucket: putting sorted runs in order costs less than sorting.
-                frame.select(TABLES[name].names).sort(TABLES[name].order_by).write_parquet(path, compression="lz4")
+                rows = frame.select(TABLES[name].names).sort(TABLES[name].order_by)
+                rows.write_parquet(path, compression="lz4", row_group_size=ROW_GROUP)
                 computed.files.setdefault(name, []).append(path)
         computed.people_seen.append(_apart(tables["people_seen"]))
         computed.open_calls.append(_apart(tables["open_calls"]))
