@@ -95,6 +95,7 @@ FORMULAS: Final[Mapping[str, str]] = {
     "abandons_ignored": "answered in time / (offered − abandoned in time)",
     "abandons_positive": "(answered + abandoned in time) / offered",
     "of_answered_only": "answered in time / answered",
+    "overflow_ignored": "answered in time / (offered − short abandons − overflowed)",
 }
 
 
@@ -345,7 +346,7 @@ def settings_rows(settings: Reports) -> list[tuple[str, str, str]]:
         ("holidays", ", ".join(day.isoformat() for day in settings.holidays) or "none", "Days on which nobody is in"),
         ("service_level_s", f"{settings.service_level_s:g} s", "T: answered within this time is in time"),
         ("service_level_goal", f"{settings.service_level_goal:.0%}", "The goal that service level is held against"),
-        ("service_level_formula", settings.service_level_formula, "Which of the five formulas is meant"),
+        ("service_level_formula", settings.service_level_formula, "Which of the six formulas is meant"),
         ("short_abandon_s", f"{settings.short_abandon_s:g} s", "S: who leaves before this is in no rate"),
         ("callback_days", f"{settings.callback_days} days", "A missed caller reached within this time is recovered"),
         ("repeat_days", f"{settings.repeat_days} days", "Who calls again within this time is a repeat caller"),

@@ -37,6 +37,7 @@ SERVICE_LEVEL_FORMULAS: Final = (
     "abandons_ignored",
     "abandons_positive",
     "of_answered_only",
+    "overflow_ignored",
 )
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

@@ -182,7 +182,7 @@ page.table(
     reaches={"service_level": "goal"},
 )
 
-heading("Five formulas, one queue", note="All go by the name of service level. Compare, then say which you mean.")
+heading("Six formulas, one queue", note="All go by the name of service level. Compare, then say which you mean.")
 page.table(
     "queues",
     queues,
@@ -193,6 +193,7 @@ page.table(
         "sl_abandons_ignored": "Abandons ignored",
         "sl_abandons_positive": "Abandons positive",
         "sl_of_answered_only": "Of answered only",
+        "sl_overflow_ignored": "Overflow ignored",
     },
     name="formulas",
 )

@@ -603,7 +603,7 @@ def test_the_legs_of_a_call_open_beside_the_list_and_close_again(app_over):
 
 
 def test_the_formula_in_force_stands_under_the_service_level_and_behind_its_question_mark(app_over):
-    """The tables' own `?` tell all five, so the tile's is what one formula is told more often by than under another."""
+    """The tables' own `?` tell all six, so the tile's is what one formula is told more often by than under another."""
     app = app_over("demo").run()
     told = {}
     for formula, words in {

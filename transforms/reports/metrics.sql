@@ -248,21 +248,30 @@ create or replace macro service_level_abandons_positive(answered_in_time, offere
 -- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s
 create or replace macro service_level_of_answered_only(answered_in_time, answered) as share(answered_in_time, answered);
 
+-- label: Service level, overflow ignored
+-- formula: answered within T / (offered − short abandons − overflowed): a visit that went on to another queue counts there alone
+-- grain: visits of a queue
+-- unit: share
+-- source: queue_visits.result, queue_visits.wait_ms, setting service_level_s, setting short_abandon_s
+create or replace macro service_level_overflow_ignored(answered_in_time, offered, short_abandons, overflowed) as
+    share(answered_in_time, offered - short_abandons - overflowed);
+
 -- label: Service level in force
--- formula: the one of the five that service_level_formula names, by queue; of several queues: the sum of their numerators / the sum of their denominators
+-- formula: the one of the six that service_level_formula names, by queue; of several queues: the sum of their numerators / the sum of their denominators
 -- grain: visits of a queue
 -- unit: share
 -- source: queue_visits, setting service_level_formula
 create or replace macro service_level_in_force(numerator, denominator) as share(numerator, denominator);
 create or replace macro service_level_numerator(formula, answered_in_time, left_in_time) as
     case when formula = 'abandons_positive' then answered_in_time + left_in_time else answered_in_time end;
-create or replace macro service_level_denominator(formula, offered, answered, short_abandons, left_in_time) as
+create or replace macro service_level_denominator(formula, offered, answered, short_abandons, left_in_time, overflowed) as
     case formula
         when 'default' then offered - short_abandons
         when 'abandons_negative' then offered
         when 'abandons_ignored' then offered - left_in_time
         when 'abandons_positive' then offered
         when 'of_answered_only' then answered
+        when 'overflow_ignored' then offered - short_abandons - overflowed
     end;
 
 -- label: Average speed of answer

@@ -1,7 +1,7 @@
 -- question: When is the target missed?
 -- grain: local interval of the entry into the queue; intervals without visits are there too
 -- key: interval_at
--- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, average_speed_of_answer, average_wait, time_to_abandon
+-- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, service_level_overflow_ignored, average_speed_of_answer, average_wait, time_to_abandon
 -- result:
 --   interval_at TIMESTAMPTZ [UTC] Start of the interval
 --   visits BIGINT [visits] All visits
@@ -21,6 +21,7 @@
 --   sl_abandons_ignored DOUBLE [share] in time / (offered − left in time)
 --   sl_abandons_positive DOUBLE [share] (in time + left in time) / offered
 --   sl_of_answered_only DOUBLE [share] in time / answered
+--   sl_overflow_ignored DOUBLE [share] in time / (offered − short − overflowed)
 --   service_level DOUBLE [share] By the formula in force
 --   asa_ms DOUBLE [ms] Average wait of answered visits
 --   average_wait_ms DOUBLE [ms] Average wait of all that are over
@@ -34,7 +35,7 @@ total as (
     select key, coalesce(sum(visits), 0) as visits, coalesce(sum(offered), 0) as offered, coalesce(sum(answered), 0) as answered, coalesce(sum(in_time), 0) as in_time, coalesce(sum(left_in_time), 0) as left_in_time, coalesce(sum(abandoned), 0) as abandoned, coalesce(sum(short_abandoned), 0) as short_abandoned, coalesce(sum(overflowed), 0) as overflowed, coalesce(sum(unanswered), 0) as unanswered, coalesce(sum(open), 0) as open,
         sum(answered_wait_ms) as answered_wait_ms, sum(offered_wait_ms) as offered_wait_ms, sum(abandoned_wait_ms) as abandoned_wait_ms,
         sum(service_level_numerator(formula, in_time, left_in_time)) as numerator,
-        sum(service_level_denominator(formula, offered, answered, short_abandoned, left_in_time)) as denominator
+        sum(service_level_denominator(formula, offered, answered, short_abandoned, left_in_time, overflowed)) as denominator
     from placed group by key)
 select key as interval_at, visits, offered, answered, in_time, left_in_time, abandoned, short_abandoned, overflowed, unanswered, open,
     answer_rate(answered, offered, short_abandoned) as answer_rate,
@@ -44,6 +45,7 @@ select key as interval_at, visits, offered, answered, in_time, left_in_time, aba
     service_level_abandons_ignored(in_time, offered, left_in_time) as sl_abandons_ignored,
     service_level_abandons_positive(in_time, offered, left_in_time) as sl_abandons_positive,
     service_level_of_answered_only(in_time, answered) as sl_of_answered_only,
+    service_level_overflow_ignored(in_time, offered, short_abandoned, overflowed) as sl_overflow_ignored,
     service_level_in_force(numerator, denominator) as service_level,
     average_speed_of_answer(answered_wait_ms, answered) as asa_ms, average_wait(offered_wait_ms, offered) as average_wait_ms,
     time_to_abandon(abandoned_wait_ms, abandoned) as time_to_abandon_ms

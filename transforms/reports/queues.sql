@@ -1,7 +1,7 @@
 -- question: Which queue misses its target?
 -- grain: queue, of visits that began in the period
 -- key: queue_name
--- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, average_speed_of_answer, average_wait, time_to_abandon
+-- metrics: service_level_in_force, is_visit_offered, is_visit_in_time, is_visit_abandoned, is_visit_short, is_visit_overflowed, answer_rate, abandonment_rate, service_level, service_level_abandons_negative, service_level_abandons_ignored, service_level_abandons_positive, service_level_of_answered_only, service_level_overflow_ignored, average_speed_of_answer, average_wait, time_to_abandon
 -- result:
 --   queue_name VARCHAR The queue
 --   visits BIGINT [visits] All visits
@@ -21,6 +21,7 @@
 --   sl_abandons_ignored DOUBLE [share] in time / (offered − left in time)
 --   sl_abandons_positive DOUBLE [share] (in time + left in time) / offered
 --   sl_of_answered_only DOUBLE [share] in time / answered
+--   sl_overflow_ignored DOUBLE [share] in time / (offered − short − overflowed)
 --   service_level DOUBLE [share] By the formula in force
 --   formula VARCHAR Which one that is
 --   goal DOUBLE [share] The goal in force
@@ -65,7 +66,8 @@ select queue_name, visits, offered, answered, in_time, left_in_time, abandoned, 
     service_level_abandons_ignored(in_time, offered, left_in_time) as sl_abandons_ignored,
     service_level_abandons_positive(in_time, offered, left_in_time) as sl_abandons_positive,
     service_level_of_answered_only(in_time, answered) as sl_of_answered_only,
-    service_level_in_force(service_level_numerator(formula, in_time, left_in_time), service_level_denominator(formula, offered, answered, short_abandoned, left_in_time)) as service_level,
+    service_level_overflow_ignored(in_time, offered, short_abandoned, overflowed) as sl_overflow_ignored,
+    service_level_in_force(service_level_numerator(formula, in_time, left_in_time), service_level_denominator(formula, offered, answered, short_abandoned, left_in_time, overflowed)) as service_level,
     formula, goal, within_ms, short_ms,
     average_speed_of_answer(answered_wait_ms, answered) as asa_ms, average_wait(offered_wait_ms, offered) as average_wait_ms,
     time_to_abandon(abandoned_wait_ms, abandoned) as time_to_abandon_ms

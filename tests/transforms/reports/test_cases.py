@@ -300,6 +300,12 @@ def test_overflow_from_a_to_b_to_a_is_three_visits() -> None:
         ("A", 2, 1, 1, 7_000.0), ("B", 1, 0, 1, None),
     ]  # fmt: skip
     assert table(con, "queue_overflow", "queue_name", "next_queue", "visits") == [("A", "B", 1), ("B", "A", 1)]
+    levels = ("queue_name", "sl_default", "sl_overflow_ignored", "service_level")
+    assert table(con, "queues", *levels) == [("A", 0.5, 1.0, 0.5), ("B", 0.0, None, 0.0)]
+    ignored = Filters(settings=Reports(service_level_formula="overflow_ignored"))
+    assert table(con, "queues", *levels, filters=ignored) == [("A", 0.5, 1.0, 1.0), ("B", 0.0, None, None)]
+    assert [one(con, "queues_total", filters)["service_level"] for filters in (Filters(), ignored)] == [pytest.approx(1 / 3), 1.0]
+    assert ask(con.cursor(), "queue_half_hours", ignored)["service_level"].to_list() == [1.0]
     assert one(con, "overview")["offered"] == 1
     # the call counts for each queue that it visited, once
     assert sorted(row for row in table(con, "breakdown", "dimension", "value", "calls") if row[0] == "queue") == [
@@ -321,11 +327,12 @@ def five_visits() -> duckdb.DuckDBPyConnection:
     )
 
 
-def test_five_formulas_of_service_level_on_the_same_five_visits() -> None:
-    """1/(5−1), 1/5, 1/(5−1), (1+1)/5, 1/1: the spread is why the formula is printed."""
+def test_six_formulas_of_service_level_on_the_same_five_visits() -> None:
+    """1/(5−1), 1/5, 1/(5−1), (1+1)/5, 1/1, 1/(5−1−0): the spread is why the formula is printed."""
     (queue,) = ask(five_visits().cursor(), "queues", ALL).rows(named=True)
-    names = ("sl_default", "sl_abandons_negative", "sl_abandons_ignored", "sl_abandons_positive", "sl_of_answered_only", "service_level")
-    assert [queue[name] for name in names] == [0.25, 0.2, 0.25, 0.4, 1.0, 0.25]
+    names = ("default", "abandons_negative", "abandons_ignored", "abandons_positive", "of_answered_only", "overflow_ignored")
+    assert [queue[f"sl_{name}"] for name in names] == [0.25, 0.2, 0.25, 0.4, 1.0, 0.25]
+    assert queue["service_level"] == 0.25
     assert some(queue, "offered", "answered", "abandoned", "short_abandoned", "unanswered", "answer_rate", "abandonment_rate") == {
         "offered": 5, "answered": 1, "abandoned": 2, "short_abandoned": 1, "unanswered": 1, "answer_rate": 0.25, "abandonment_rate": 0.5,
     }  # fmt: skip
