@@ -221,7 +221,7 @@ MISSED_EPISODES: Final = Table(
         Column("recovered_by", TEXT, "Name of our person in that contact"),
     ),
     ("company", "external_key", "episode"),
-    ("first_miss_at", "company", "external_key", "episode"),
+    ("last_miss_at", "company", "external_key", "episode"),
     "One row an episode of a caller: from a missed call to the first contact that reached a person, in either direction",
 )
 

@@ -141,7 +141,7 @@ DUCKDB_SHARE: Final = 0.5
 """Of the memory limit: polars and Arrow, which know no limit, keep half a gigabyte of what the buckets took."""
 DUCKDB_BYTES_AT_BUCKETS: Final = 320 * 1024**2
 """DuckDB's most while events are read and computed: with more it would only keep blocks that are not read again soon."""
-READ_AT_ONCE: Final = 2
+READ_AT_ONCE: Final = 3
 """Buckets whose events are fetched together."""
 SORTED_AT_ONCE: Final = 1_000_000
 """Rows that are put in order together: as many as fit into DuckDB's memory, so that nothing of them goes to disk and comes back."""

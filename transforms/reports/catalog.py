@@ -426,7 +426,8 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     """
     asked = REPORTS[report] if isinstance(report, str) else report
     if asked.name in _BY_TIME and filters.limit is not None and filters.order == "started_at" and not filters.within_days(31):
-        for nearer in _nearer(cursor, filters, newest_first=filters.descending or asked.name != "calls"):
+        where = _long_enough_ago(cursor, filters) if asked.name == "repeat_calls" else filters
+        for nearer in _nearer(cursor, where, newest_first=filters.descending or asked.name != "calls"):
             if (page := _answer(cursor, asked, nearer)).height == filters.limit:
                 return page
         if asked.name == "calls":
@@ -506,6 +507,15 @@ def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filter
         elif isinstance(kind, pl.Datetime | pl.Date):
             moved.append((pl.col(name) + shift).alias(name))
     return frame.with_columns(moved)
+
+
+def _long_enough_ago(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
+    """The period without its calls of which it is not known yet whether the caller calls again: none of them is in a list."""
+    as_of = _frame(cursor, "select max(as_of) as as_of from builds", {})["as_of"][0]
+    if as_of is None:
+        return filters
+    known_until = as_of - timedelta(days=filters.settings.repeat_days) + timedelta(milliseconds=1)
+    return replace(filters, end=min(known_until, filters.end or EVER))
 
 
 def _nearer(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first: bool) -> Iterator[Filters]:
