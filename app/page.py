@@ -209,11 +209,11 @@ class Page:
                 said[name] = [value] if isinstance(value, str) else list(value)
         return said
 
-    def link(self, to: Link, label: str, *, width: Literal["content", "stretch"] = "content") -> None:
+    def link(self, to: Link, label: str, *, icon: str | None = None, width: Literal["content", "stretch"] = "content") -> None:
         """A link to another page with the same filters. The label is ours or has gone through `plain`."""
         query = self.query(to[1])
         try:
-            st.page_link(f"pages/{to[0]}.py", label=label, query_params=query, width=width)
+            st.page_link(f"pages/{to[0]}.py", label=label, icon=icon, query_params=query, width=width)
         except StreamlitAPIException:
             # a page run by itself knows no others
             st.markdown(f"[{label}]({to[0]}?{urlencode(query, doseq=True)})")
@@ -514,7 +514,7 @@ def stop_unreadable(reason: str) -> NoReturn:
     """Say what makes a warehouse that can be read again."""
     st.error(
         "**The warehouse cannot be read.** It is damaged, or another version of callfacts built it. A full build makes a new one:",
-        icon="🧱",
+        icon=":material/error:",
     )
     st.code("transforms build --full", language="bash")
     st.code(reason, language=None, wrap_lines=True)

@@ -92,7 +92,10 @@ def heading(text: str, *, note: str | None = None) -> None:
 
 def not_subscribed(feed: str, what: str, events: str) -> None:
     """The empty state of a feed that sends nothing: what it would show, and what to switch on."""
-    st.info(f"**{feed} is not subscribed.** {what} would stand here. Subscribe {events} in the phone system, and build again.", icon="🔌")
+    st.info(
+        f"**{feed} is not subscribed.** {what} would stand here. Subscribe {events} in the phone system, and build again.",
+        icon=":material/power_off:",
+    )
 
 
 def since_build(page: Page) -> timedelta:
@@ -107,14 +110,14 @@ def stop_without_people(page: Page) -> None:
     st.info(
         "**Figures of single persons are switched off.** `[reports] per_person = false` says so, on the page Definitions too. "
         "Lists of calls still say who answered.",
-        icon="🔒",
+        icon=":material/lock:",
     )
     st.stop()
 
 
 def nothing(text: str) -> None:
     """A part of a page that has nothing to show."""
-    st.info(text, icon="🫙")
+    st.info(text, icon=":material/inbox:")
 
 
 @st.cache_resource(show_spinner=False)
@@ -128,7 +131,7 @@ def _config() -> Config:
         return load_config(None, os.environ)
     except ConfigError as error:
         st.title("A setting is wrong", anchor=False)
-        st.error("The reports use the same configuration as the commands, and it cannot be used as it is:", icon="🛠️")
+        st.error("The reports use the same configuration as the commands, and it cannot be used as it is:", icon=":material/build:")
         st.code(str(error), language=None, wrap_lines=True)
         st.markdown("Correct the line and reload this page. `ingest config check` says the same on the command line.")
         st.stop()
@@ -192,7 +195,7 @@ def _filter_bar(page: Page, uses: frozenset[str]) -> None:
 
 
 def _link(page: Page) -> None:
-    with st.popover("🔗 Link", type="tertiary", help="This view as a link"):
+    with st.popover("Link", icon=":material/link:", type="tertiary", help="This view as a link"):
         st.caption("This view, for a colleague who can reach this app:")
         st.code(_address(page), language=None, wrap_lines=True)
 
@@ -255,7 +258,9 @@ def _as_of(page: Page) -> None:
 
 def _missing(title: str, path: Path) -> NoReturn:
     st.title(title, anchor=False)
-    st.info("**There is no warehouse yet.** The reports read what a build publishes, and none has been published here.", icon="📭")
+    st.info(
+        "**There is no warehouse yet.** The reports read what a build publishes, and none has been published here.", icon=":material/inbox:"
+    )
     st.markdown("Build it from the landing zone; this page opens by itself as soon as it is there:")
     st.code("transforms build", language="bash")
     st.markdown("No calls yet at all? See the whole way on simulated traffic, or receive from your phone system:")
@@ -274,7 +279,7 @@ def stop_without_any_calls(page: Page) -> int:
     told = page.ask("as_of", page.blank).to_dicts()
     if told and told[0]["calls"]:
         return int(told[0]["calls"])
-    st.info("**The warehouse is there, and holds no calls yet.** Once events have come in, build again:", icon="📭")
+    st.info("**The warehouse is there, and holds no calls yet.** Once events have come in, build again:", icon=":material/inbox:")
     st.code("ingest status\ntransforms build", language="bash")
     st.stop()
 
@@ -286,10 +291,10 @@ def stop_without_calls(page: Page) -> None:
     every = stop_without_any_calls(page)
     in_period = page.one("calls_total", replace(page.blank, start=page.filters.start, end=page.filters.end))["calls"]
     if in_period:
-        st.info(f"**The filters leave nothing.** There are {count(in_period)} calls in this period.", icon="🔍")
+        st.info(f"**The filters leave nothing.** There are {count(in_period)} calls in this period.", icon=":material/filter_alt:")
         offer_to_clear(page)
         st.stop()
-    st.info(f"**No calls in this period.** There are {count(every)} calls at other times.", icon="📅")
+    st.info(f"**No calls in this period.** There are {count(every)} calls at other times.", icon=":material/calendar_today:")
     nearest: list[date] = page.ask("nearest_day")["day"].to_list()
     if nearest and st.button(f"Go to the nearest day with calls: {nearest[0]:%a %-d %b %Y}", type="primary", key="nearest-day"):
         _remember(replace(page.choice, period="custom", first=nearest[0], last=nearest[0]))

@@ -7,26 +7,27 @@ from app.shell import AT_HOME
 FIRST = "overview"
 PAGES = {
     "Today": [
-        ("overview", "Overview", "📊"),
-        ("missed", "Missed callers", "📵"),
+        ("overview", "Overview", ":material/bar_chart:"),
+        ("missed", "Missed callers", ":material/phone_missed:"),
     ],
     "People and queues": [
-        ("queues", "Queues", "👥"),
-        ("agents", "Agents", "🎧"),
-        ("agent_day", "Agent day", "🗓️"),
+        ("queues", "Queues", ":material/groups:"),
+        ("agents", "Agents", ":material/headset_mic:"),
+        ("agent_day", "Agent day", ":material/calendar_month:"),
     ],
     "Calls": [
-        ("calls", "Calls", "📞"),
-        ("call", "Call", "🧭"),
-        ("outcomes", "Outcomes", "🏁"),
+        ("calls", "Calls", ":material/call:"),
+        ("call", "Call", ":material/route:"),
+        ("outcomes", "Outcomes", ":material/flag:"),
     ],
     "Trust": [
-        ("quality", "Data quality", "🩺"),
-        ("definitions", "Definitions", "📖"),
+        ("quality", "Data quality", ":material/fact_check:"),
+        ("definitions", "Definitions", ":material/menu_book:"),
     ],
 }
 
 st.session_state[AT_HOME] = True
+# no material icon here: for the tab alone Streamlit fetches it from outside
 st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
 
 

@@ -19,7 +19,7 @@ page = open_page("Call", "What happened in this call?", uses=None, needs_calls=F
 company, call_id = st.query_params.get("of"), st.query_params.get("call")
 if not company or not call_id:
     nothing("Choose a call in the list of calls, or look for its number, its name or its id there.")
-    page.link(("calls", {}), "📞 Open the list of calls")
+    page.link(("calls", {}), "Open the list of calls", icon=":material/call:")
     st.stop()
 
 asked = replace(page.blank, call=(company, call_id))
@@ -27,7 +27,7 @@ page = replace(page, filters=asked)
 found = page.ask("call", asked)
 if not found.height:
     nothing("There is no such call in this warehouse. It may be of another company, or older than what is kept.")
-    page.link(("calls", {}), "📞 Open the list of calls")
+    page.link(("calls", {}), "Open the list of calls", icon=":material/call:")
     st.stop()
 
 call = found.row(0, named=True)
@@ -42,10 +42,14 @@ st.caption(" · ".join(plain(part) for part in said))
 st.markdown(plain(sentence(call, legs, visits)))
 with st.container(horizontal=True, gap="small", key="around"):
     if call["external_key"]:
-        page.link(("calls", {"number": call["external_key"], "of_company": company, "ever": "1"}), "☎️ All calls of this number")
+        page.link(
+            ("calls", {"number": call["external_key"], "of_company": company, "ever": "1"}),
+            "All calls of this number",
+            icon=":material/call:",
+        )
     known = people(call, legs)
     for agent, name in known[:MOST_NAMED] if page.per_person else ():
-        page.link(("agent_day", {"who": agent, "day": day}), f"🗓️ The day of {plain(short(name, limit=30))}")
+        page.link(("agent_day", {"who": agent, "day": day}), f"The day of {plain(short(name, limit=30))}", icon=":material/calendar_month:")
     if page.per_person and len(known) > MOST_NAMED:
         st.caption(f"and {len(known) - MOST_NAMED} more, under Parties", width="content")
 

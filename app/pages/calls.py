@@ -237,7 +237,7 @@ if listing is LISTS["calls"]:
             "Search", value=filters.text or "", placeholder="part of a number, a name, a destination or a call id", width=420
         )
         order = st.selectbox("Order", list(ORDERS), index=list(ORDERS).index(filters.order), format_func=lambda key: ORDERS[key], width=170)
-        if st.form_submit_button("🔍 Search"):
+        if st.form_submit_button("Search", icon=":material/search:"):
             narrowing = {"text": text.strip() or None, "order": None if order == "started_at" else order}
             say(narrowing | {"page": None})
             st.rerun()
