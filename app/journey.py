@@ -17,6 +17,22 @@ LANES: Final = {
     "tip": pl.String(),
     "key": pl.String(),
 }
+LEGS: Final = {
+    "leg": "Leg",
+    "callee_name": "Who",
+    "callee_phone": "Number",
+    "callee_extension": "Extension",
+    "callee_department": "Department",
+    "queue_name": "Queue",
+    "started_at": "From",
+    "answered_at": "Answered",
+    "ended_at": "Until",
+    "ring_ms": "Ring",
+    "talk_ms": "Talk",
+    "hold_ms": "Hold",
+    "answered": "Did answer",
+}
+"""Headings of a table of legs."""
 Row = Mapping[str, Any]
 _ENDINGS: Final[Mapping[str, str]] = {
     "caller": "The caller hung up",

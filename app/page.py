@@ -61,6 +61,11 @@ class Cell:
     to: Callable[[Mapping[str, Any]], Link | Mapping[str, str | None] | None] | None = None
 
 
+def to_call(row: Mapping[str, Any]) -> Link:
+    """The call of a row that has its key."""
+    return "call", {"of": row["company"], "call": row["call_id"]}
+
+
 @dataclass(frozen=True)
 class Page:
     """An open page.

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.charts import DAY, NOTHING, call_of, count, day_lanes, duration, lanes, short
 from app.filters import span_of
-from app.page import Cell
+from app.page import Cell, to_call
 from app.shell import heading, not_subscribed, nothing, open_page, stop_without_people
 
 page = open_page("Agent day", "What was this person doing, and when?", uses=None, needs_calls=False)
@@ -110,7 +110,7 @@ if calls.height:
         "agent_calls",
         calls,
         {
-            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+            name: Cell(label, to_call)
             for name, label in {
                 "started_at": "Began",
                 "role": "Role",

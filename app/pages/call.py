@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from app.charts import PHASES, clock, duration, lanes, plain, short, words
+from app.journey import LEGS, party, people, sentence
 from app.journey import lanes as journey_lanes
-from app.journey import party, people, sentence
 from app.page import Cell, Link, tabs
 from app.shell import heading, not_subscribed, nothing, open_page
 from transforms.reports.catalog import REPORTS
@@ -126,21 +126,7 @@ with parties:
         page.table(
             "call_legs",
             page.ask("call_legs", asked),
-            {
-                "leg": "Leg",
-                "callee_name": Cell("Who", to_day) if page.per_person else "Who",
-                "callee_phone": "Number",
-                "callee_extension": Cell("Extension", to_day) if page.per_person else "Extension",
-                "callee_department": "Department",
-                "queue_name": "Queue",
-                "started_at": "From",
-                "answered_at": "Answered",
-                "ended_at": "Until",
-                "ring_ms": "Ring",
-                "talk_ms": "Talk",
-                "hold_ms": "Hold",
-                "answered": "Did answer",
-            },
+            LEGS | ({name: Cell(LEGS[name], to_day) for name in ("callee_name", "callee_extension")} if page.per_person else {}),
             name="parties",
         )
     else:

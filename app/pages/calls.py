@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.charts import count, duration, plain, short, words
 from app.filters import EVER, FIELDS, NARROWINGS, SERVICE_LEVEL
-from app.journey import party
-from app.page import ROWS_ON_SCREEN, Cell, Link, say
+from app.journey import LEGS, party
+from app.page import ROWS_ON_SCREEN, Cell, say, to_call
 from app.said import heeded, instant_words, part_words
 from app.shell import nothing, offer_to_clear, open_page, stop_without_calls, stop_without_people
 
@@ -166,10 +166,6 @@ def said_of(name: str, value: str) -> str:
     return short(text, limit=40)
 
 
-def to_call(row: Mapping[str, Any]) -> Link:
-    return "call", {"of": row["company"], "call": row["call_id"]}
-
-
 def to_legs(row: Mapping[str, Any]) -> dict[str, str | None]:
     return {"legs": row["call_id"], "legs_of": row["company"]}
 
@@ -194,18 +190,7 @@ def show_legs(company: str, call_id: str) -> None:
             page.table(
                 "call_legs",
                 legs,
-                {
-                    "leg": "Leg",
-                    "callee_name": "Who",
-                    "callee_phone": "Number",
-                    "callee_extension": "Extension",
-                    "queue_name": "Queue",
-                    "started_at": "From",
-                    "ring_ms": "Ring",
-                    "talk_ms": "Talk",
-                    "hold_ms": "Hold",
-                    "answered": "Did answer",
-                },
+                {name: label for name, label in LEGS.items() if name not in ("callee_department", "answered_at", "ended_at")},
                 name="legs",
                 filters=asked,
             )

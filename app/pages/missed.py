@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest, within_step
 from app.filters import of_who_waits
-from app.page import Cell, Link, say, tabs
+from app.page import Cell, Link, say, tabs, to_call
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
 HOW = {"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"}
@@ -202,7 +202,7 @@ with withheld:
             "missed_calls",
             misses,
             {
-                "started_at": Cell("When", lambda row: ("call", {"of": row["company"], "call": row["call_id"]})),
+                "started_at": Cell("When", to_call),
                 "external_phone": "Number",
                 "caller_name": "Name",
                 "reason": "Why",

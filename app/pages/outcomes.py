@@ -24,7 +24,7 @@ from app.charts import (
     worded,
     words,
 )
-from app.page import Cell, Link
+from app.page import Cell, Link, to_call
 from app.shell import heading, nothing, open_page
 
 
@@ -315,7 +315,7 @@ if held.height:
         "abandoned_on_hold",
         held,
         {
-            name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+            name: Cell(label, to_call)
             for name, label in {
                 "started_at": "Start",
                 "direction": "Direction",

@@ -1,13 +1,21 @@
 """Can I trust these numbers?"""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from app.charts import age, call_of, count, flow, interval_labels, percent, plain, scatter
-from app.page import ROWS_IN_GRID, Cell, say
+from app.page import ROWS_IN_GRID, Cell, say, to_call
 from app.shell import heading, not_subscribed, nothing, open_page, since_build
+
+
+def kept_of(row: Mapping[str, Any]) -> str:
+    """A row of the quarantine in the URL, as the report quarantined compares it."""
+    return f"{row['source']} {row['transport']} {row['reason']}"
+
 
 page = open_page("Data quality", "Can I trust these numbers?", uses=frozenset({"companies"}), needs_calls=False)
 now = page.one("quality")
@@ -141,7 +149,7 @@ with left:
                 "source": "Source",
                 "transport": "Transport",
                 "reason": "Reason",
-                "deliveries": Cell("Deliveries", lambda row: {"kept": f"{row['source']} {row['transport']} {row['reason']}"}),
+                "deliveries": Cell("Deliveries", lambda row: {"kept": kept_of(row)}),
                 "last_at": "Last",
                 "last_id": "Last id",
                 "detail": "Detail",
@@ -149,8 +157,8 @@ with left:
             name="quarantine",
             opened=wanted,
         )
-        of_these = kept.filter(pl.concat_str("source", "transport", "reason", separator=" ") == wanted)
-        if of_these.height:
+        of_these = next((row for row in kept.iter_rows(named=True) if kept_of(row) == wanted), None)
+        if of_these is not None:
             with st.container(border=True, key="quarantined"):
                 asked = replace(page.blank, part=f"quarantine:{wanted}")
                 if st.button(f"{plain(wanted)} ✕", key="without-kept"):
@@ -163,7 +171,7 @@ with left:
                     name="deliveries in quarantine",
                     whole=lambda: page.every("quarantined", asked),
                     filters=asked,
-                    rows=of_these["deliveries"].item(),
+                    rows=of_these["deliveries"],
                 )
     else:
         nothing("Nothing is in quarantine.")
@@ -239,7 +247,7 @@ else:
             "reconciliation_calls",
             differing,
             {
-                name: Cell(label, lambda row: ("call", {"of": row["company"], "call": row["call_id"]}))
+                name: Cell(label, to_call)
                 for name, label in {
                     "started_at": "Start",
                     "talk_ms": "Our talk",

@@ -102,8 +102,10 @@ def test_every_bar_of_a_picture_leads_to_as_many_rows(app_over, page, pictures):
         of = pl.read_ipc_stream(chart.proto.datasets[0].data.data).to_dicts()
         value = next(name for name in ("y", "value") if isinstance(of[0].get(name), int | float))
         fields = param["select"]["fields"]
-        apart = [max((row for row in of if row.get("series") == "not reached"), key=lambda row: row[value], default=None)]
-        for row in [max((row for row in of if row.get("series") != "not reached"), key=lambda row: row[value]), *filter(None, apart)]:
+        reached = [row for row in of if row.get("series") != "not reached"]
+        assert reached
+        for rows in filter(None, (reached, [row for row in of if row.get("series") == "not reached"])):
+            row = max(rows, key=lambda row: row[value])
             total = sum(other[value] for other in of if all(other[field] == row[field] for field in fields))
             found = opened.click(chart, {param["name"]: [{field: row[field] for field in fields}]})
             if (

@@ -1,6 +1,6 @@
 """Where facts run on one machine: bucket after bucket, in bounded memory. (DESIGN 9, PERFORMANCE 2)
 
-A bucket is read, computed and written before the next one is read, so memory holds one bucket, whatever the number of events.
+A few buckets are read together, then each is computed and written by itself, so memory holds those few, whatever the number of events.
 `run` spills each table of each bucket to a Parquet file; whoever publishes puts the files together in order. Another engine
 offers the same: parts in, Parquet files by table out (`Computed`).
 """
