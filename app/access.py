@@ -19,6 +19,8 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, *, memory_limit: s
     connection.execute("set autoload_known_extensions = false")
     connection.execute("set memory_limit = $1", [memory_limit])
     connection.execute("set temp_directory = $1", [str(spill)])
+    # the few calls of a page are found by their instants: up to so many, the scan itself leaves the others out
+    connection.execute("set global dynamic_or_filter_threshold = 200")
     # the path is the operator's; ATTACH takes no parameter, so its quotes are doubled
     connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {CATALOG} (read_only)")
     # without this, SQL that ever reached the connection could read any file of the host

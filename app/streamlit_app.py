@@ -1,5 +1,10 @@
-"""The list of pages. `streamlit run app`, from anywhere."""
+"""The list of pages. `streamlit run app`, from anywhere.
 
+Streamlit reads this file twice: as the module that holds the server's `app`, and as the script of each visitor's run. What pages
+need is loaded with the first, before the server answers, so that no visitor waits for it.
+"""
+
+import pandas  # noqa: F401 - Streamlit loads it with the first table
 import streamlit as st
 
 from app.shell import AT_HOME
@@ -26,9 +31,18 @@ PAGES = {
     ],
 }
 
-st.session_state[AT_HOME] = True
-# no material icon here: for the tab alone Streamlit fetches it from outside
-st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
+
+def draw() -> None:
+    """The page that the visitor chose."""
+    st.session_state[AT_HOME] = True
+    # no material icon here: for the tab alone Streamlit fetches it from outside
+    st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
+    pages = {
+        section: [st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name) for name, title, icon in listed]
+        for section, listed in PAGES.items()
+    }
+    pages["Today"].insert(0, st.Page(front_door, title="callfacts", url_path="home", default=True, visibility="hidden"))
+    st.navigation(pages, expanded=True).run()
 
 
 def front_door() -> None:
@@ -36,9 +50,7 @@ def front_door() -> None:
     st.switch_page(f"pages/{FIRST}.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
-pages = {
-    section: [st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name) for name, title, icon in listed]
-    for section, listed in PAGES.items()
-}
-pages["Today"].insert(0, st.Page(front_door, title="callfacts", url_path="home", default=True, visibility="hidden"))
-st.navigation(pages, expanded=True).run()
+if __name__ == "__main__":
+    draw()
+else:
+    app = st.App(__file__)

@@ -112,6 +112,26 @@ VISITS_BY_QUARTER: Final = Table(
     "One row a quarter hour, queue, result and wait: the wait histogram of queue visits by whole second (macro visit_units)",
 )
 
+TIMES_BY_MONTH: Final = Table(
+    "times_by_month",
+    (
+        Column("month_at", INSTANT, "Start of the month of UTC", "UTC"),
+        _COMPANY,
+        Column("direction", TEXT, "calls.direction"),
+        Column(
+            "measure",
+            TEXT,
+            "wait, of inbound calls that have ended; left: the wait of those whose caller left before any answer; talk, of answered calls",
+        ),
+        Column("step_ms", COUNT, "The time, cut to whole seconds (macro step_of)", "ms"),
+        Column("calls", COUNT, "Calls that started in the month", "count"),
+    ),
+    ("month_at", "company", "direction", "measure", "step_ms"),
+    ("month_at", "company", "direction", "measure", "step_ms"),
+    "One row a month and step of time: the histogram in which percentiles are looked up before the calls of one step are read "
+    "(macro time_units)",
+)
+
 _OF_VISITS = (
     Column("visits", COUNT, "Visits", "count"),
     Column("answered", COUNT, "Of these, answered by a person", "count"),
@@ -396,6 +416,7 @@ REPORT_TABLES: Final[dict[str, Table]] = by_name(
         VISITS_BY_QUARTER,
         QUEUES_BY_QUARTER,
         VISITS_BY_MONTH,
+        TIMES_BY_MONTH,
         AGENT_OFFERS,
         MISSED_CALLS,
         MISSED_EPISODES,
@@ -486,6 +507,7 @@ create or replace temp view todo_legs as
     where l.callee_user_id is not null and c.direction = 'inbound';
 create or replace temp view todo_visits_by_quarter as from visits_by_quarter;
 create or replace temp view todo_months as from visits_by_quarter;
+create or replace temp view todo_time_units as from time_units();
 create or replace temp view todo_offer_units as from offer_units();
 create or replace temp view todo_dimension_units as from dimension_units();
 create or replace temp view todo_cause_units as from cause_units();
@@ -530,6 +552,9 @@ create or replace temp macro changed_until() as getvariable('changed_until')::ti
 set variable changed_from = (select min(day_at) from changed_days);
 set variable changed_until = (select max(day_at) + interval 1 day from changed_days);
 create or replace temp table changed_months as select distinct month_of(quarter_at) as month_at from changed_visit_quarters;
+create or replace temp table changed_call_months as select distinct month_of(day_at) as month_at from changed_days;
+create or replace temp table changed_call_days as
+    select unnest(range(month_at, month_of(month_at + interval 32 days), interval 1 day)) as day_at from changed_call_months;
 create or replace temp table changed_offer_days as
     select distinct day_of(offered_at) as day_at from (
         select offered_at from (from agent_offers where offered_at >= changed_from()) semi join changed_calls using (company, call_id)
@@ -542,6 +567,10 @@ create or replace temp table changed_callers as
 create or replace temp view todo_visits_by_quarter as from visits_by_quarter semi join changed_visit_quarters using (quarter_at);
 create or replace temp view todo_months as
     from visits_by_quarter where month_of(quarter_at) in (from changed_months) and quarter_at >= (select min(month_at) from changed_months);
+create or replace temp view todo_time_units as
+    select * from time_units(
+        start := month_of(changed_from()), stop := changed_until() + interval 31 days)
+    where day_at in (from changed_call_days);
 create or replace temp view todo_offer_units as from offer_units(days := coalesce((select list(day_at) from changed_offer_days), []));
 create or replace temp view todo_dimension_units as from dimension_units(
     start := changed_from(), stop := changed_until(),
@@ -602,6 +631,7 @@ delete from outcomes_by_quarter where quarter_at in (from changed_quarters);
 delete from visits_by_quarter where quarter_at in (from changed_visit_quarters);
 delete from queues_by_quarter where quarter_at in (from changed_visit_quarters);
 delete from visits_by_month where month_at in (from changed_months);
+delete from times_by_month where month_at in (from changed_call_months);
 delete from agent_offers where offered_at >= changed_from() and (company, call_id) in (from changed_calls);
 delete from missed_calls
     where (company, call_id) in (from changed_calls) or (company, external_key) in (select company, external_key from changed_numbers);
@@ -621,7 +651,7 @@ _FORGET: Final = """
 drop view if exists todo_call_units; drop view if exists todo_abandon_units; drop view if exists todo_outcome_units;
 drop view if exists todo_visit_units; drop view if exists todo_legs;
 drop view if exists todo_visits_by_quarter; drop view if exists todo_months; drop view if exists todo_offer_units;
-drop view if exists todo_dimension_units; drop view if exists todo_cause_units;
+drop view if exists todo_time_units; drop view if exists todo_dimension_units; drop view if exists todo_cause_units;
 drop view if exists todo_answered; drop view if exists todo_callers;
 drop view if exists todo_held;
 drop view if exists todo_unknown_statuses; drop view if exists todo_reconciled; drop view if exists todo_minutes;
@@ -629,6 +659,7 @@ drop view if exists todo_misses; drop view if exists todo_contacts; drop view if
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours; drop table if exists changed_days;
 drop table if exists changed_months; drop table if exists changed_callers; drop table if exists changed_offer_days;
+drop table if exists changed_call_months; drop table if exists changed_call_days;
 drop macro if exists changed_from; drop macro if exists changed_until;
 reset variable changed_from; reset variable changed_until;
 drop table if exists numbered_contacts;
@@ -684,6 +715,9 @@ _FILL: Final[dict[str, str]] = {
         select month_of(quarter_at) as month_at, company, queue_name, result, waited_ms, sum(visits) as visits,
             bounded_sum(wait_ms) as wait_ms
         from todo_months group by all""",
+    "times_by_month": """
+        select month_of(day_at) as month_at, company, direction, measure, step_ms, sum(calls) as calls
+        from (select day_at, company, direction, measure, step_ms, sum(calls) as calls from todo_time_units group by all) group by all""",
     "agent_offers": """
         select company, call_id, leg, started_at as offered_at, callee_extension as extension, callee_user_id as user_id,
             callee_name as name,

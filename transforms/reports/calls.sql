@@ -29,7 +29,8 @@
 select company, call_id, started_at, direction, caller_phone, caller_name, callee_phone, callee_name, external_phone, answered_by_name, answered_by_extension, queue_name, trunk_name, outcome, abandoned, ended_by, end_cause_name, wait_ms, talk_ms, hold_ms, duration_ms, leg_count, transfer_count, late_events
 from listed_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone,
     $part_of, $part)
-where is_figure($figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, $short_ms)
+where ($instants is null or started_at in (select unnest($instants::timestamptz[])))
+  and is_figure($figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, $short_ms)
   and ($outcomes is null or list_contains($outcomes::varchar[], outcome))
   and ($causes is null or list_contains($causes::varchar[], coalesce(end_cause, '')))
   and ($categories is null or list_contains($categories::varchar[], coalesce(end_cause_category, '')))

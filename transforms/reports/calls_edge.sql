@@ -2,7 +2,9 @@
 -- grain: one row, of the list of calls in order of started_at
 -- result:
 --   edge_at TIMESTAMPTZ [UTC] Start of the page's last call
-select case when $descending then min(started_at) else max(started_at) end as edge_at
+--   instants TIMESTAMPTZ[] [UTC] Starts of the page's calls and those before it; null where they are more than 200
+select case when $descending then min(started_at) else max(started_at) end as edge_at,
+    case when count(*) <= 200 then list(distinct started_at) end as instants
 from (
     select started_at
     from listed_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone,

@@ -57,6 +57,7 @@ _TYPES: Final[dict[str, pl.DataType]] = {
     "DOUBLE": pl.Float64(),
     "BOOLEAN": pl.Boolean(),
     "TIMESTAMPTZ": pl.Datetime("us", "UTC"),
+    "TIMESTAMPTZ[]": pl.List(pl.Datetime("us", "UTC")),
     "TIMESTAMP": pl.Datetime("us"),
     "DATE": pl.Date(),
     "VARCHAR[]": pl.List(pl.String()),
@@ -131,6 +132,7 @@ class Filters:
         outcomes, causes, categories, ended_by, reasons, states, countries: only these.
         part: only what one row of a report counts, as `<what it groups by>:<value>` (is_part and is_visit_part of metrics.sql).
         text: part of a number or name, or a whole call id. number: a whole external_key. call: (company, call_id).
+        instants: only calls that started at one of these.
         grain: of series; None: what suits the period.
         order, descending, limit, offset: of lists.
     """
@@ -160,6 +162,7 @@ class Filters:
     call: tuple[str, str] | None = None
     include_short: bool = False
     grain: Grain | None = None
+    instants: tuple[datetime, ...] | None = None
     order: str = "started_at"
     descending: bool = True
     limit: int | None = None
@@ -396,6 +399,12 @@ class Filters:
             "most_ms": max(_ms(seconds) or 0 for own in self._own_settings for seconds in (own.service_level_s, own.short_abandon_s)),
             **self._parts("whole", "", _day_of, timedelta(days=1), rolled=self.days_rolled),
             **self._parts("month", "month_", _month_of, timedelta(days=32), rolled=self.visits_rolled and not self.in_hours_only),
+            **(
+                months := self._parts(
+                    "months", "months_", _month_of, timedelta(days=32), rolled=self.calls_rolled and not self.in_hours_only
+                )
+            ),
+            "times_rolled": months["months_from"] != NEVER,
             "visits_rolled": self.visits_rolled,
             "of_calls": self.of_calls,
             "figure": self.figure,
@@ -408,6 +417,7 @@ class Filters:
             "part_of": part_of or None,
             "part": part,
             "text": self.text or None,
+            "instants": None if self.instants is None else list(self.instants),
             "number": self.number,
             "company": self.call[0] if self.call else None,
             "call_id": self.call[1] if self.call else None,
@@ -425,12 +435,11 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     Raises TypeError if the statement gives other columns than declared: a mistake of ours, never of the data.
     """
     asked = REPORTS[report] if isinstance(report, str) else report
-    if asked.name in _BY_TIME and filters.limit is not None and filters.order == "started_at" and not filters.within_days(31):
-        where = _long_enough_ago(cursor, filters) if asked.name == "repeat_calls" else filters
-        for nearer in _nearer(cursor, where, newest_first=filters.descending or asked.name != "calls"):
+    if filters.limit is not None and not filters.within_days(31):
+        for nearer in _nearer(cursor, asked, filters):
             if (page := _answer(cursor, asked, nearer)).height == filters.limit:
                 return page
-        if asked.name == "calls":
+        if asked.name == "calls" and filters.order == "started_at":
             filters = _up_to_the_page(cursor, filters)
     return _answer(cursor, asked, filters)
 
@@ -509,18 +518,37 @@ def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filter
     return frame.with_columns(moved)
 
 
+def _nearer(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> Iterator[Filters]:
+    """Ever wider filters under which a page that is full is the page: all that comes before it in the list is there too."""
+    if asked.name == "missed_callers" and (not filters.states or "open" in filters.states):
+        yield from _still_open(cursor, filters)
+    if asked.name in _BY_TIME and filters.order == "started_at":
+        where = _long_enough_ago(cursor, filters) if asked.name == "repeat_calls" else filters
+        yield from _of_some_calls(cursor, where, newest_first=filters.descending or asked.name != "calls")
+
+
+def _still_open(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[Filters]:
+    """The callers who still wait come first, and none of them called before the callback window."""
+    if (as_of := _as_of(cursor)) is not None:
+        since = as_of - timedelta(days=filters.settings.callback_days)
+        yield replace(filters, states=("open",), start=max(since, filters.start or since))
+
+
 def _long_enough_ago(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
     """The period without its calls of which it is not known yet whether the caller calls again: none of them is in a list."""
-    as_of = _frame(cursor, "select max(as_of) as as_of from builds", {})["as_of"][0]
-    if as_of is None:
+    if (as_of := _as_of(cursor)) is None:
         return filters
     known_until = as_of - timedelta(days=filters.settings.repeat_days) + timedelta(milliseconds=1)
     return replace(filters, end=min(known_until, filters.end or EVER))
 
 
-def _nearer(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first: bool) -> Iterator[Filters]:
-    """The period cut to its end, or to its beginning, that has 20 times as many calls as the page and those before it, and 400 times:
-    a page that is full there is the page, since all that comes before it in the list lies there too."""
+def _as_of(cursor: duckdb.DuckDBPyConnection) -> datetime | None:
+    found: datetime | None = _frame(cursor, "select max(as_of) as as_of from builds", {})["as_of"][0]
+    return found
+
+
+def _of_some_calls(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first: bool) -> Iterator[Filters]:
+    """The period cut to its end, or to its beginning, with 20, 400 and 8000 times as many calls as the page and those before it."""
     found = _frame(
         cursor,
         f"""
@@ -529,7 +557,11 @@ def _nearer(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first
             where ($start is null or quarter_at > $start) and ($stop is null or quarter_at < $stop) group by quarter_at)
         select wanted, arg_min(quarter_at, up_to) as quarter_at from counted join (select unnest($wanted) as wanted) on up_to >= wanted
         group by wanted order by wanted""",
-        {"start": filters.start, "stop": filters.end, "wanted": [times * ((filters.limit or 0) + filters.offset) for times in (20, 400)]},
+        {
+            "start": filters.start,
+            "stop": filters.end,
+            "wanted": [times * ((filters.limit or 0) + filters.offset) for times in (20, 400, 8000)],
+        },
     )
     for quarter_at in found["quarter_at"]:
         if newest_first:
@@ -539,11 +571,13 @@ def _nearer(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first
 
 
 def _up_to_the_page(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
-    """The period cut after the page that is asked for: of a wide table of millions only the page's own days are then read."""
-    edge = ask(cursor, "calls_edge", filters)["edge_at"][0]
-    if edge is None:
-        return filters
-    return replace(filters, start=edge) if filters.descending else replace(filters, end=edge + timedelta(milliseconds=1))
+    """The period cut after the page that is asked for, and few calls named by their instants: of a wide table of millions only the
+    page's own days, or its own rows, are then read."""
+    edge_at, instants = ask(cursor, "calls_edge", filters).row(0)
+    if edge_at is None:
+        return replace(filters, start=EVER)
+    near = replace(filters, instants=None if instants is None else tuple(instants))
+    return replace(near, start=edge_at) if filters.descending else replace(near, end=edge_at + timedelta(milliseconds=1))
 
 
 def _near(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, itself: bool) -> tuple[datetime | None, datetime | None]:

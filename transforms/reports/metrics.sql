@@ -577,6 +577,9 @@ create or replace macro day_of(instant) as make_timestamptz((epoch_ms(instant) /
 create or replace macro rounded_wait(wait_ms) as
     least((wait_ms // 1000) * 1000 + case when wait_ms % 1000 > 0 then 1 else 0 end, 600001);
 
+-- The step of time in which the histogram of the months counts a time.
+create or replace macro step_of(ms) as ms // 1000 * 1000;
+
 -- The minute of the local week, 0 on Monday 00:00; and whether it is open. open_minutes: 10080 bits, null: always.
 create or replace macro minute_of_week(instant, time_zone) as (epoch_ms(timezone(time_zone, instant)) // 60000 + 4320) % 10080;
 create or replace macro is_open(instant, time_zone, open_minutes, holidays) as

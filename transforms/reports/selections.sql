@@ -239,6 +239,18 @@ create or replace macro visit_units(start := null, stop := null, companies := nu
         1::bigint as visits, coalesce(wait_ms, 0) as wait_ms
     from selected_visits(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls);
 
+-- Times that percentiles are asked of, each call once for each of its measures, by steps of time.
+create or replace macro time_units(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
+        agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC', but_from := null, but_until := null) as table
+    with ended as not materialized (
+        select * from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
+        where has_end and (but_from is null or started_at < but_from or started_at >= but_until))
+    select day_of(started_at) as day_at, company, direction, 'wait' as measure, step_of(wait_ms) as step_ms, 1::bigint as calls from ended where direction = 'inbound'
+    union all
+    select day_of(started_at), company, direction, 'left', step_of(wait_ms), 1 from ended where is_abandoned(direction, abandoned, wait_ms, 0)
+    union all
+    select day_of(started_at), company, direction, 'talk', step_of(talk_ms), 1 from ended where is_answered(direction, has_end, answered_at, answered_by_at);
+
 -- Units of the roll-ups where they can tell what is asked for (rolled), else of the rows: the same columns and sums.
 create or replace macro counted_calls(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
     select * from call_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
@@ -469,3 +481,17 @@ create or replace macro counted_waits(rolled, month_from, month_until, month_row
     from counted_visits(rolled, month_rows_from, month_rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays,
         time_zone, of_calls)
     where month_but_from is null or quarter_at < month_but_from or quarter_at >= month_but_until;
+
+-- Times by steps, without their day: whole months of UTC from times_by_month, the parts of a month before and after them from the
+-- rows. Where the months cannot tell (not rolled) there is nothing: a report then asks the rows themselves.
+create or replace macro counted_times(rolled, months_from, months_until, months_rows_from, months_rows_until, months_but_from, months_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select measure, step_ms, calls from times_by_month
+    where rolled and (months_from is null or month_at >= months_from) and (months_until is null or month_at < months_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (directions is null or list_contains(directions::varchar[], direction))
+    union all
+    select measure, step_ms, calls
+    from time_units(months_rows_from, months_rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays,
+        time_zone, months_but_from, months_but_until)
+    where rolled;

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
+from math import ceil, floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -153,11 +153,62 @@ def test_overview_equals_a_second_computation(con: duckdb.DuckDBPyConnection, mo
     assert expected["calls"] > 20
 
 
+def percentile(values: list[int], part: float) -> float | None:
+    if not values:
+        return None
+    ordered, place = sorted(values), (len(values) - 1) * part
+    low, high = ordered[floor(place)], ordered[ceil(place)]
+    return low + (high - low) * (place - floor(place))
+
+
+def waits_by_hand(calls: list[Row]) -> Row:
+    ended = [call for call in calls if call["has_end"]]
+    inbound = [call for call in ended if call["direction"] == "inbound"]
+    waits = [call["wait_ms"] for call in inbound]
+    gave_up = [call["wait_ms"] for call in inbound if call["abandoned"] and call["wait_ms"] >= 5_000]
+    talks = [call["talk_ms"] for call in ended if call["answered_by_at" if call["direction"] == "inbound" else "answered_at"]]
+    longest = max(waits, default=None)
+    at = min(((call["company"], call["call_id"]) for call in inbound if call["wait_ms"] == longest), default=(None, None))
+    return {
+        **{f"wait_p{part}_ms": percentile(waits, part / 100) for part in (50, 90, 95)},
+        **{f"abandoned_p{part}_ms": percentile(gave_up, part / 100) for part in (50, 90)},
+        **{f"talk_p{part}_ms": percentile(talks, part / 100) for part in (50, 90, 95)},
+        "longest_wait_ms": longest, "longest_company": at[0], "longest_call_id": at[1],
+    }  # fmt: skip
+
+
 def test_waits_equal_a_second_computation(con: duckdb.DuckDBPyConnection, month: dict[str, Any], filters: Filters) -> None:
-    waits = [call["wait_ms"] for call in chosen_calls(month, filters) if call["direction"] == "inbound" and call["has_end"]]
-    found = one(con, "call_waits", filters)
-    assert found["wait_p50_ms"] == (median(waits) if waits else None)
-    assert found["longest_wait_ms"] == max(waits, default=None)
+    assert one(con, "call_waits", filters) == pytest.approx(waits_by_hand(chosen_calls(month, filters)))
+
+
+@pytest.fixture(scope="module")
+def quarter() -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, Any]]]:
+    scenario = Scenario(calls=900, days=85, end_ms=int(END.timestamp() * 1000), seed=11, companies=2, lost_share=0.01)
+    frames = facts([orjson.loads(event.body) for event in events(scenario)], as_of=END)
+    with warehouse_with(frames, as_of=END) as opened:
+        yield opened, {"frames": frames}
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (None, None),
+        (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
+        (datetime(2026, 1, 17, 23, tzinfo=UTC), datetime(2026, 3, 20, 23, tzinfo=UTC)),
+        (datetime(2026, 1, 31, 23, tzinfo=UTC), None),
+        (None, datetime(2026, 3, 5, 9, 15, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("narrowing", [{}, {"directions": ("inbound",)}, {"companies": ("it_w100001",)}, {"directions": ("outbound",)}])
+def test_waits_of_whole_months_and_parts_of_them_equal_a_second_computation(
+    quarter: tuple[duckdb.DuckDBPyConnection, dict[str, Any]], start: datetime | None, end: datetime | None, narrowing: dict[str, Any]
+) -> None:
+    con, months = quarter
+    filters = replace(ALL, start=start, end=end, **narrowing)
+    assert filters.parameters()["times_rolled"]
+    calls = chosen_calls(months, filters)
+    assert len(calls) > 20
+    assert one(con, "call_waits", filters) == pytest.approx(waits_by_hand(calls))
 
 
 def test_queues_equal_a_second_computation(con: duckdb.DuckDBPyConnection, month: dict[str, Any], filters: Filters) -> None:
@@ -463,13 +514,27 @@ def test_a_page_of_a_list_in_order_of_time_is_cut_from_the_whole_list(
         assert ask(con.cursor(), report, replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
 
 
-@pytest.mark.parametrize("figure", [None, "missed", "lost"])
-def test_a_page_of_calls_is_cut_from_the_whole_list_in_either_order(con: duckdb.DuckDBPyConnection, figure: str | None) -> None:
+@pytest.mark.parametrize(
+    "narrowing", [{}, {"figure": "missed"}, {"figure": "lost"}, {"text": "960"}, {"text": "Finn"}, {"text": "no such text"}]
+)
+def test_a_page_of_calls_is_cut_from_the_whole_list_in_either_order(con: duckdb.DuckDBPyConnection, narrowing: dict[str, Any]) -> None:
     for descending in (True, False):
-        asked = replace(ALL, figure=figure, descending=descending, end=END - timedelta(minutes=3))
+        asked = replace(ALL, descending=descending, end=END - timedelta(minutes=3), **narrowing)
         whole = ask(con.cursor(), "calls", asked)
-        for limit, offset in ((1, 0), (2, 1), (4, 9)):
+        for limit, offset in ((1, 0), (2, 1), (4, 9), (300, 0)):
             assert ask(con.cursor(), "calls", replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
+
+
+@pytest.mark.parametrize(
+    "narrowing", [{}, {"states": ("open", "late")}, {"states": ("recovered",)}, {"include_short": True}, {"start": END - timedelta(days=3)}]
+)
+def test_a_page_of_missed_callers_is_cut_from_the_whole_list(con: duckdb.DuckDBPyConnection, narrowing: dict[str, Any]) -> None:
+    asked = replace(ALL, **narrowing)
+    whole = ask(con.cursor(), "missed_callers", asked)
+    still_open = whole.filter(state="open").height
+    assert whole.height > 9
+    for limit, offset in ((3, 0), (still_open or 1, 0), (still_open + 1, 0), (4, still_open), (5, 2)):
+        assert ask(con.cursor(), "missed_callers", replace(asked, limit=limit, offset=offset)).equals(whole[offset : offset + limit])
 
 
 def test_causes_by_trunk_and_by_destination_equal_a_second_computation(con: duckdb.DuckDBPyConnection, month: dict[str, Any]) -> None:
