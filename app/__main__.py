@@ -17,7 +17,7 @@ import msgspec
 from app.export import Context, Format, exported
 from app.filters import Choice, filters_of, narrowed
 from app.page import columns_of, is_by_person
-from app.said import asked
+from app.said import asked, number_named
 from app.warehouse import Warehouse
 from ingest.config import load_config
 from ingest.errors import CallfactsError, UsageError
@@ -46,6 +46,8 @@ def save(report: str, out: Path, view: str, config: Path | None) -> None:
             filters = narrowed(filters_of(choice, settings=settings.reports, as_of=as_of), query)
             rows = ask(cursor, report, filters)
             names = {row["value"]: row["label"] for row in ask(cursor, "options", filters).to_dicts() if row["kind"] == "agent"}
+            if filters.call_of_number is not None:
+                names |= number_named(ask(cursor, "call", filters.call_of_number))
     finally:
         warehouse.close()
     zone = filters.settings.time_zone

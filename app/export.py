@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xlsxwriter
 
+from transforms.reports.masking import SIGN
+
 Format = Literal["csv", "xlsx", "parquet"]
 
 MEDIA_TYPES: Final[Mapping[Format, str]] = {
@@ -28,7 +30,7 @@ MEDIA_TYPES: Final[Mapping[Format, str]] = {
 }
 # what a spreadsheet runs; a tab or CR in front hides the sign from a reader, not from the spreadsheet
 _RUNS: Final = r"^[=+\-@\t\r]"
-_PHONE: Final = r"^\+[0-9][0-9 ]*$"
+_PHONE: Final = rf"^\+[0-9][0-9 {SIGN}]*$"
 _SHEET_ROWS: Final = 1_048_575  # Excel's limit, less the heading
 _CELL_CHARS: Final = 32_767
 _LIST_SEPARATOR: Final = "; "

@@ -75,6 +75,7 @@ NARROWINGS: Final[Mapping[str, str]] = {
     "short": "include_short",
     "text": "text",
     "number": "number",
+    "number_of": "number_of",
     "in_queue": "queues",
     "of_agent": "agents",
     "of_company": "companies",
@@ -351,6 +352,7 @@ def settings_rows(settings: Reports) -> list[tuple[str, str, str]]:
         ("callback_days", f"{settings.callback_days} days", "A missed caller reached within this time is recovered"),
         ("repeat_days", f"{settings.repeat_days} days", "Who calls again within this time is a repeat caller"),
         ("per_person", "true" if settings.per_person else "false", "Whether figures of single persons are shown"),
+        ("masked_digits", str(settings.masked_digits), "Last digits of numbers outside that are hidden, on screen and in files"),
     ]
     for name in settings.queues:
         own = settings.queues[name]

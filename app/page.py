@@ -34,7 +34,7 @@ from app.charts import (
 )
 from app.export import MEDIA_TYPES, Column, Context, Format, exported
 from app.filters import SERVICE_LEVEL, Choice, chips, formula_in_force, narrowed, period_words, service_level_of, settings_asked
-from app.said import asked
+from app.said import asked, number_named
 from app.warehouse import Version, Warehouse
 from ingest.config import Config, Reports
 from ingest.errors import CallfactsError
@@ -124,8 +124,15 @@ class Page:
 
     def said(self, reports: Iterable[str], filters: Filters | None = None) -> str:
         """What these reports were asked for, in words, for a file."""
-        parts = asked(filters or self.filters, reports, choice=self.heeded, configured=self.configured, as_of=self.as_of, names=self.names)
+        of = filters or self.filters
+        names = {**self.names, **self.number_named(of)}
+        parts = asked(of, reports, choice=self.heeded, configured=self.configured, as_of=self.as_of, names=names)
         return "; ".join(parts) or "everything"
+
+    def number_named(self, filters: Filters) -> dict[str, str]:
+        """For the id of the call that stands for its number: the number, as the reader may see it."""
+        of_call = filters.call_of_number
+        return {} if of_call is None else number_named(self.ask("call", of_call))
 
     @property
     def configured(self) -> Reports:

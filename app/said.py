@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, time, timedelta
 from typing import Final
 
+import polars as pl
+
 from app.charts import instant, words
 from app.filters import FORMULAS, LISTS, Choice, filters_of, period_words
 from ingest.config import Reports
@@ -21,6 +23,7 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "call": frozenset({"call_id"}),
     **{field: frozenset({field}) for field in ("figure", "outcomes", "causes", "categories", "ended_by", "reasons", "states")},
     **{field: frozenset({field}) for field in ("number", "part", "text", "include_short")},
+    "number_of": frozenset({"number"}),
     "service_level_s": frozenset({"within_ms"}),
     "service_level_formula": frozenset({"formula"}),
 }
@@ -33,6 +36,7 @@ _NARROWED: Final[Mapping[str, str]] = {
     "reasons": "reason",
     "states": "state",
     "number": "number",
+    "number_of": "number",
     "text": "search",
 }
 _CODES: Final = frozenset({"figure", "outcomes", "categories", "reasons", "states"})
@@ -48,7 +52,8 @@ def heeded(reports: Iterable[str]) -> frozenset[str]:
 def asked(
     filters: Filters, reports: Iterable[str], *, choice: Choice, configured: Reports, as_of: datetime, names: Mapping[str, str]
 ) -> list[str]:
-    """What these reports were asked for. `choice` gives the period its name where it is the one; `names`: of agents, by id."""
+    """What these reports were asked for. `choice` gives the period its name where it is the one; `names`: of agents, by id, and the
+    number of the call that stands for it."""
     heeds = heeded(reports)
     said = [period_of(filters, choice=choice, configured=configured, as_of=as_of)] if "period" in heeds else []
     for label, field in LISTS.items():
@@ -59,7 +64,7 @@ def asked(
     for field, label in _NARROWED.items():
         value = getattr(filters, field)
         if field in heeds and value:
-            values = value if isinstance(value, tuple) else (value,)
+            values = value if isinstance(value, tuple) else (names.get(value, value) if field == "number_of" else value,)
             said.append(f"{label}: {', '.join(words(one).lower() if field in _CODES else one for one in values)}")
     if "part" in heeds and filters.part:
         said.append(part_words(filters.part, filters.settings.time_zone))
@@ -77,6 +82,11 @@ def asked(
     ):
         said.append(f"service level: {FORMULAS[filters.settings.service_level_formula]}")
     return said
+
+
+def number_named(call: pl.DataFrame) -> dict[str, str]:
+    """For the id of a call that stands for its number, the number. `call`: the report of that name, as the reader may see it."""
+    return {row["call_id"]: row["external_phone"] for row in call.to_dicts() if row["external_phone"]}
 
 
 def part_words(part: str, time_zone: str) -> str:

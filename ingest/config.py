@@ -182,6 +182,7 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True):
         callback_days, repeat_days: windows of missed-caller recovery and of repeat callers.
         queues: the same settings for one queue, by its name.
         per_person: whether figures of single persons are shown; where a works council forbids it, false.
+        masked_digits: how many of the last digits of numbers outside are hidden, on screen and in files; 0: none.
     """
 
     time_zone: str = "UTC"
@@ -196,6 +197,7 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True):
     repeat_days: Days = 7
     queues: dict[str, QueueSettings] = {}
     per_person: bool = True
+    masked_digits: Annotated[int, Meta(ge=0, le=15)] = 0
 
     @property
     def opening_minutes(self) -> dict[int, tuple[tuple[int, int], ...]]:

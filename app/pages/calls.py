@@ -148,7 +148,7 @@ LISTS = {
 
 # narrowings whose values are words of ours; the others are names and numbers of calls, and stay as they are
 OUR_WORDS = {"list", "figure", "outcome", "category", "ended_by", "reason", "state", "going", "formula"}
-TITLES = {"within": "T", "at": "from", "formula": "service level"}
+TITLES = {"within": "T", "at": "from", "number_of": "number", "formula": "service level"}
 
 
 def said_of(name: str, value: str) -> str:
@@ -161,6 +161,8 @@ def said_of(name: str, value: str) -> str:
         text = f"{value} s"
     elif name == "of_agent":
         text = page.names.get(value, value)
+    elif name == "number_of":
+        text = page.number_named(filters).get(value, value)
     else:
         text = words(value) if name in OUR_WORDS else value
     return short(text, limit=40)

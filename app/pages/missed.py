@@ -18,7 +18,7 @@ REACHED = ("we called", "they rang again")
 
 
 def to_number(row: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
-    return "calls", {"number": row["external_key"], "of_company": row["company"], "ever": "1"}
+    return "calls", {"number_of": row["last_call_id"], "of_company": row["company"], "ever": "1"}
 
 
 def to_misses(row: Mapping[str, Any]) -> Link:

@@ -751,3 +751,48 @@ def test_what_cannot_be_computed_is_named(app_over):
     said = words_of(visit(app_over("demo"), "definitions"))
     for word in ("utilisation", "adherence", "shrinkage", "satisfaction"):
         assert word in said
+
+
+MASKED = "masked_digits = 4"
+
+
+def test_where_numbers_are_masked_no_page_shows_a_whole_one_and_its_links_find_as_many_calls(app_over, warehouses):
+    with duckdb.connect(str(warehouses["demo"]), read_only=True) as con:
+        whole = {
+            number for (number,) in con.execute("select distinct unnest([external_phone, external_key, destination]) from calls").fetchall()
+        }
+        company, call_id = con.execute(
+            "select company, call_id from calls where external_key is not null and leg_count > 0 limit 1"
+        ).fetchone()
+    numbers = {number for number in whole if number and len(number) > 6}
+    figures = {}
+    for reports in ("", MASKED):
+        app = app_over("demo", reports=reports)
+        seen = []
+        for page in PAGES:
+            visit(app, page, period="28d", **({"of": company, "call": call_id} if page == "call" else {}))
+            assert errors_of(app) == []
+            seen += [words_of(app), *(link.proto.query_string for link in app.get("page_link"))]
+            seen += [frame.value.to_csv() for frame in app.dataframe]
+            seen += [
+                str(pl.read_ipc_stream(chart.proto.datasets[0].data.data).to_dicts())
+                for chart in app.get("vega_lite_chart")
+                if chart.proto.datasets
+            ]
+            if page == "call":
+                link = next(link for link in app.get("page_link") if link.proto.label == "All calls of this number")
+        visit(app, "calls", **dict(parse_qsl(link.proto.query_string)))
+        assert errors_of(app) == []
+        seen += [words_of(app), *(frame.value.to_csv() for frame in app.dataframe)]
+        figures[reports] = next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
+        button = next(button.label for button in app.button if button.label.startswith("Number: "))
+        told = {number for number in numbers if any(number in text for text in seen)}
+        assert bool(told) is (reports == "")
+        assert ("••••" in button) is (reports == MASKED)
+    assert counted(figures[""]) == counted(figures[MASKED]) > 0
+
+
+def test_where_numbers_are_masked_a_payload_is_not_shown_and_the_page_says_why(app_over, warehouses):
+    app = visit(app_over("one call", reports=MASKED), "call", of="acme", call="acme_1795185000.1")
+    next(box for box in app.selectbox if box.label == "Event").select_index(0).run()
+    assert "it holds whole numbers" in words_of(app)

@@ -81,3 +81,17 @@ def test_reports_by_person_are_refused_where_they_are_switched_off(configured, c
     assert not out.exists()
     assert main(["queues", "--out", str(out), "--view", "period=28d&agent=it_w100001_201"]) == 0
     assert {row["filter"].split(";")[0] for row in rows_of(out)} == {row["filter"] for row in rows_of(out)}
+
+
+def test_where_numbers_are_masked_they_are_in_files_too(configured):
+    config, out = configured / "callfacts.toml", configured / "calls.csv"
+    config.write_text(config.read_text() + "masked_digits = 4\n")
+    assert main(["calls", "--out", str(out), "--view", "period=28d&figure=missed"]) == 0
+    told = [row for row in rows_of(out) if row["external_phone"]]
+    assert told
+    assert all(row["external_phone"].endswith("••••") and row["caller_phone"].endswith("••••") for row in told)
+    one = told[0]
+    view = f"ever=1&of_company={one['company']}&number_of={one['call_id']}"
+    assert main(["calls", "--out", str(out), "--view", view]) == 0
+    assert rows_of(out)[0]["filter"] == f"All time; company: {one['company']}; number: {one['external_phone']}"
+    assert one["call_id"] in {row["call_id"] for row in rows_of(out)}

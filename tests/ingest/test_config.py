@@ -34,6 +34,7 @@ def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
     assert (reports.service_level_s, reports.service_level_goal, reports.service_level_formula) == (20, 0.8, "default")
     assert (reports.short_abandon_s, reports.callback_days, reports.repeat_days) == (5, 7, 7)
     assert reports.per_person is True
+    assert reports.masked_digits == 0
 
 
 def test_a_file_is_found_by_argument_then_environment_then_working_directory(tmp_path: Path) -> None:
@@ -135,6 +136,8 @@ def test_of_several_sources_one_without_company_is_warned_about(tmp_path: Path) 
         (WEBHOOK + "requests_per_second = 0", "sources[0].requests_per_second: expected float > 0.0"),
         ('[reports]\ntime_zone = "Mars/Olympus"', "reports.time_zone: 'Mars/Olympus' is not a time zone"),
         ('[reports]\nper_person = "no"', "reports.per_person: expected bool, got str"),
+        ("[reports]\nmasked_digits = -1", "reports.masked_digits"),
+        ("[reports]\nmasked_digits = 16", "reports.masked_digits"),
         ("[reports]\nfirst_weekday = 8", "reports.first_weekday: expected int <= 7"),
         ("[reports]\nservice_level_goal = 80", "reports.service_level_goal: expected float <= 1.0"),
         ('[reports]\nservice_level_formula = "best"', "reports.service_level_formula: 'best' is not one of default"),

@@ -7,8 +7,8 @@
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
 --   direction VARCHAR [code] inbound or outbound
---   external_phone VARCHAR The number outside
---   answered_by_name VARCHAR The first person who answered
+--   external_phone VARCHAR [phone] The number outside
+--   answered_by_name VARCHAR [name] The first person who answered
 --   queue_name VARCHAR The last queue
 --   held_ms BIGINT [ms] How long the last hold was
 select company, call_id, started_at, direction, external_phone, answered_by_name, queue_name, held_ms

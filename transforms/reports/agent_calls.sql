@@ -8,8 +8,8 @@
 --   leg BIGINT Number of the leg; −1: they made the call
 --   direction VARCHAR [code] inbound, outbound, internal or unknown
 --   role VARCHAR [code] called (they rang) or caller (they called)
---   other_phone VARCHAR The other side's number
---   other_name VARCHAR The other side's name
+--   other_phone VARCHAR [phone] The other side's number
+--   other_name VARCHAR [name] The other side's name
 --   queue_name VARCHAR The queue
 --   started_at TIMESTAMPTZ [UTC] When it began to ring
 --   answered_at TIMESTAMPTZ [UTC] When it was answered

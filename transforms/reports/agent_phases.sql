@@ -7,8 +7,8 @@
 --   call_id VARCHAR The call
 --   leg BIGINT Number of the leg; −1: they made the call
 --   phase VARCHAR [code] ringing, talking, held or other
---   other_phone VARCHAR The other side's number
---   other_name VARCHAR The other side's name
+--   other_phone VARCHAR [phone] The other side's number
+--   other_name VARCHAR [name] The other side's name
 --   from_at TIMESTAMPTZ [UTC] Start, or that of the period
 --   until_at TIMESTAMPTZ [UTC] End, or that of the period; while open now (the build), of a lost call its last event
 --   duration_ms BIGINT [ms] From start to end

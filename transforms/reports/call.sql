@@ -19,8 +19,8 @@
 --   transfer_count BIGINT [count] Answered legs whose callee is a person, less 1, never below 0
 --   direction VARCHAR [code] inbound, outbound, internal or unknown; of basis live or vendor also as they say
 --   caller_type VARCHAR The caller, of the last event that has one: LOCAL or REMOTE as sent
---   caller_phone VARCHAR The caller, of the last event that has one: phone number
---   caller_name VARCHAR The caller, of the last event that has one: name
+--   caller_phone VARCHAR [phone] The caller, of the last event that has one: phone number
+--   caller_name VARCHAR [name] The caller, of the last event that has one: name
 --   caller_email VARCHAR The caller, of the last event that has one: e-mail address
 --   caller_user_id VARCHAR The caller, of the last event that has one: user id in the phone system
 --   caller_extension VARCHAR The caller, of the last event that has one: extension (userExtension)
@@ -28,8 +28,8 @@
 --   caller_group_name VARCHAR The caller, of the last event that has one: group name
 --   caller_device VARCHAR The caller, of the last event that has one: device (userDevice), VOICEBOT for a machine
 --   callee_type VARCHAR The callee, of the last event that has one: LOCAL or REMOTE as sent
---   callee_phone VARCHAR The callee, of the last event that has one: phone number
---   callee_name VARCHAR The callee, of the last event that has one: name
+--   callee_phone VARCHAR [phone] The callee, of the last event that has one: phone number
+--   callee_name VARCHAR [name] The callee, of the last event that has one: name
 --   callee_email VARCHAR The callee, of the last event that has one: e-mail address
 --   callee_user_id VARCHAR The callee, of the last event that has one: user id in the phone system
 --   callee_extension VARCHAR The callee, of the last event that has one: extension (userExtension)
@@ -39,15 +39,15 @@
 --   answered_by_at TIMESTAMPTZ [UTC] When the first person answered
 --   answered_by_user_id VARCHAR User id of the first person who answered (no VOICEBOT)
 --   answered_by_extension VARCHAR Extension of the first person who answered
---   answered_by_name VARCHAR Name of the first person who answered
+--   answered_by_name VARCHAR [name] Name of the first person who answered
 --   answered_by_department VARCHAR Department of the first person who answered
---   destination VARCHAR Number dialled, last non-null
+--   destination VARCHAR [phone] Number dialled, last non-null
 --   service VARCHAR Service, last non-null
 --   trunk_name VARCHAR Trunk, last non-null
 --   queue_name VARCHAR Queue, last non-null
 --   queue_id VARCHAR Queue id, last non-null
---   external_phone VARCHAR The party outside: inbound the caller's phone; outbound the callee's, else dialled
---   external_key VARCHAR Last 9 ASCII digits of external_phone; null where it has fewer than 6
+--   external_phone VARCHAR [phone] The party outside: inbound the caller's phone; outbound the callee's, else dialled
+--   external_key VARCHAR [phone] Last 9 ASCII digits of external_phone; null where it has fewer than 6
 --   tags VARCHAR[] Sorted distinct tags of all events; empty, never null
 --   flags VARCHAR[] Sorted distinct flags of all events; empty, never null
 --   end_cause VARCHAR Raw code of the first end; null while open

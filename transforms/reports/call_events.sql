@@ -14,8 +14,8 @@
 --   pbx VARCHAR Serial of the PBX
 --   status VARCHAR Status as sent
 --   phase VARCHAR [code] ringing, talking, held or other (call_phases.csv)
---   caller_phone VARCHAR The caller's phone number
---   callee_phone VARCHAR The callee's phone number
+--   caller_phone VARCHAR [phone] The caller's phone number
+--   callee_phone VARCHAR [phone] The callee's phone number
 --   end_cause VARCHAR Raw code of the end cause
 --   ended_by VARCHAR [code] Who ended the call, in lower case
 select event_uid, family, event_type, kind, event_time, received_at, source, integration_id, writer, seq, pbx, status, phase, caller_phone, callee_phone, end_cause, ended_by

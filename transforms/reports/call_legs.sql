@@ -3,8 +3,8 @@
 -- result:
 --   leg BIGINT [count] Number of the leg in its call, from 0
 --   callee_type VARCHAR The callee, in its last state: LOCAL or REMOTE as sent
---   callee_phone VARCHAR The callee, in its last state: phone number
---   callee_name VARCHAR The callee, in its last state: name
+--   callee_phone VARCHAR [phone] The callee, in its last state: phone number
+--   callee_name VARCHAR [name] The callee, in its last state: name
 --   callee_user_id VARCHAR The callee, in its last state: user id
 --   callee_extension VARCHAR The callee, in its last state: extension
 --   callee_department VARCHAR The callee, in its last state: department

@@ -7,10 +7,10 @@
 --   started_at TIMESTAMPTZ [UTC] Time of the event that opens the state
 --   ended_at TIMESTAMPTZ [UTC] Time of the next event; null for the last state of an open call
 --   duration_ms BIGINT [ms] ended_at − started_at; null for the last state of an open call
---   caller_phone VARCHAR The event's caller: phone number
+--   caller_phone VARCHAR [phone] The event's caller: phone number
 --   callee_type VARCHAR The event's callee: LOCAL or REMOTE as sent
---   callee_phone VARCHAR The event's callee: phone number
---   callee_name VARCHAR The event's callee: name
+--   callee_phone VARCHAR [phone] The event's callee: phone number
+--   callee_name VARCHAR [name] The event's callee: name
 --   callee_user_id VARCHAR The event's callee: user id
 --   callee_extension VARCHAR The event's callee: extension
 --   queue_name VARCHAR The event's queue

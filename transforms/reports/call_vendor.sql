@@ -11,13 +11,13 @@
 --   talk_ms BIGINT [ms] talkTime: talking
 --   hold_ms BIGINT [ms] holdTime: hold after the answer
 --   direction VARCHAR direction as sent
---   caller_phone VARCHAR The flow's caller: phone number
---   callee_phone VARCHAR The flow's callee: phone number
---   callee_name VARCHAR The flow's callee: name
+--   caller_phone VARCHAR [phone] The flow's caller: phone number
+--   callee_phone VARCHAR [phone] The flow's callee: phone number
+--   callee_name VARCHAR [name] The flow's callee: name
 --   trunk_name VARCHAR trunkName
 --   trunk_direction VARCHAR trunkDirection
---   service_number VARCHAR serviceNumber
---   remote_phone VARCHAR remotePhone
+--   service_number VARCHAR [phone] serviceNumber
+--   remote_phone VARCHAR [phone] remotePhone
 --   remote_country VARCHAR remotePhoneCountryCodeStr
 --   split_reason VARCHAR splitReason
 --   split_transfer_type VARCHAR splitTransferType

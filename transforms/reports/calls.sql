@@ -6,12 +6,12 @@
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
 --   direction VARCHAR [code] inbound, outbound, internal or unknown
---   caller_phone VARCHAR The caller's number
---   caller_name VARCHAR The caller's name
---   callee_phone VARCHAR The last callee's number
---   callee_name VARCHAR The last callee's name
---   external_phone VARCHAR The number outside
---   answered_by_name VARCHAR The first person who answered
+--   caller_phone VARCHAR [phone] The caller's number
+--   caller_name VARCHAR [name] The caller's name
+--   callee_phone VARCHAR [phone] The last callee's number
+--   callee_name VARCHAR [name] The last callee's name
+--   external_phone VARCHAR [phone] The number outside
+--   answered_by_name VARCHAR [name] The first person who answered
 --   answered_by_extension VARCHAR Their extension
 --   queue_name VARCHAR The last queue
 --   trunk_name VARCHAR The trunk

@@ -27,13 +27,14 @@ from functools import cached_property
 from importlib import resources
 from itertools import pairwise, takewhile
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
 
 from ingest.config import QueueSettings, Reports
+from transforms.reports.masking import masked
 
 Compare = Literal["previous", "usual", "none"]
 Grain = Literal["quarter", "half_hour", "hour", "day", "week", "month"]
@@ -113,6 +114,10 @@ class Report:
         return tuple(sorted(set(re.findall(r"\$([a-z_]+)", self.sql))))
 
     @cached_property
+    def units(self) -> dict[str, str]:
+        return {column.name: column.unit for column in self.columns if column.unit}
+
+    @cached_property
     def schema(self) -> pl.Schema:
         return pl.Schema({column.name: _TYPES[column.type] for column in self.columns})
 
@@ -131,7 +136,8 @@ class Filters:
         figure: only what this figure counts, for the list behind it (CALL_FIGURES, VISIT_FIGURES, OFFER_FIGURES …).
         outcomes, causes, categories, ended_by, reasons, states, countries: only these.
         part: only what one row of a report counts, as `<what it groups by>:<value>` (is_part and is_visit_part of metrics.sql).
-        text: part of a number or name, or a whole call id. number: a whole external_key. call: (company, call_id).
+        text: part of a number or name, or a whole call id. number: a whole external_key; number_of: that of a call by its id,
+            of the one company that is chosen. call: (company, call_id).
         instants: only calls that started at one of these.
         grain: of series; None: what suits the period.
         order, descending, limit, offset: of lists.
@@ -159,6 +165,7 @@ class Filters:
     part: str | None = None
     text: str | None = None
     number: str | None = None
+    number_of: str | None = None
     call: tuple[str, str] | None = None
     include_short: bool = False
     grain: Grain | None = None
@@ -353,6 +360,13 @@ class Filters:
         """Whether a filter is in force that only a call can answer, not a visit or an offer."""
         return bool(self.pbxs or self.directions or self.agents or self.trunks or self.departments)
 
+    @property
+    def call_of_number(self) -> Self | None:
+        """The question for the call that stands for its number, where one does."""
+        if self.number_of is None or len(self.companies) != 1:
+            return None
+        return type(self)(settings=self.settings, call=(self.companies[0], self.number_of))
+
     def parameters(self) -> dict[str, Any]:
         """Every parameter a report may name."""
         settings = self.settings
@@ -432,9 +446,16 @@ class Filters:
 def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filters) -> pl.DataFrame:
     """The report's answer, with exactly its declared columns. The cursor's default schema is the warehouse's.
 
-    Raises TypeError if the statement gives other columns than declared: a mistake of ours, never of the data.
+    Numbers are masked as the settings say. Raises TypeError if the statement gives other columns than declared: a mistake of ours,
+    never of the data.
     """
     asked = REPORTS[report] if isinstance(report, str) else report
+    if filters.number_of is not None:
+        filters = replace(filters, number=_number_of(cursor, filters), number_of=None)
+    return masked(_page(cursor, asked, filters), asked.units, filters.settings.masked_digits)
+
+
+def _page(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
     if filters.limit is not None and not filters.within_days(31):
         for nearer in _nearer(cursor, asked, filters):
             if (page := _answer(cursor, asked, nearer)).height == filters.limit:
@@ -578,6 +599,13 @@ def _up_to_the_page(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filt
         return replace(filters, start=EVER)
     near = replace(filters, instants=None if instants is None else tuple(instants))
     return replace(near, start=edge_at) if filters.descending else replace(near, end=edge_at + timedelta(milliseconds=1))
+
+
+def _number_of(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> str:
+    """The external_key of the call that stands for it; without such a call, or of one without a number, what no call has."""
+    asked = filters.call_of_number
+    found = None if asked is None else _answer(cursor, REPORTS["call"], asked)
+    return "" if found is None or not found.height else found["external_key"][0] or ""
 
 
 def _near(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, itself: bool) -> tuple[datetime | None, datetime | None]:

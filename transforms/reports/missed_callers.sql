@@ -4,11 +4,11 @@
 -- metrics: is_missed, missed_reason, episode_state, waits_since, tries, callback_priority
 -- result:
 --   company VARCHAR The company
---   external_key VARCHAR The caller: last nine digits of the number
+--   external_key VARCHAR [phone] The caller: last nine digits of the number
 --   episode BIGINT Number of the episode
 --   state VARCHAR [code] open, expired (the window is over), recovered or late (reached after the window)
---   external_phone VARCHAR The number, as of the last missed call
---   caller_name VARCHAR The name, likewise
+--   external_phone VARCHAR [phone] The number, as of the last missed call
+--   caller_name VARCHAR [name] The name, likewise
 --   misses BIGINT [calls] Missed calls of the episode
 --   tries BIGINT [calls] Our calls since the first that reached nobody
 --   first_miss_at TIMESTAMPTZ [UTC] The first missed call
@@ -20,7 +20,7 @@
 --   priority DOUBLE [hours] misses × hours since the first
 --   recovered_at TIMESTAMPTZ [UTC] First contact that reached a person
 --   recovered_how VARCHAR they rang again or we called
---   recovered_by VARCHAR Our person in it
+--   recovered_by VARCHAR [name] Our person in it
 --   recovered_call_id VARCHAR That call
 with clock as (select max(as_of) as as_of from builds),
 page as (

@@ -6,8 +6,8 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
---   external_phone VARCHAR The number; empty where withheld
---   caller_name VARCHAR The name
+--   external_phone VARCHAR [phone] The number; empty where withheld
+--   caller_name VARCHAR [name] The name
 --   reason VARCHAR [code] Why it was missed
 --   outcome VARCHAR [code] The outcome
 --   abandoned BOOLEAN Whether the caller left before any answer
@@ -15,7 +15,7 @@
 --   users_rung BIGINT [count] Users who were rung
 --   visits BIGINT [count] Queue visits
 --   last_queue VARCHAR The last queue
---   external_key VARCHAR The caller: last nine digits; null where withheld
+--   external_key VARCHAR [phone] The caller: last nine digits; null where withheld
 --   episode BIGINT Its episode
 select company, call_id, started_at, external_phone, caller_name, reason_of(m, $time_zone, $business_minutes, $holidays, $short_ms) as reason,
     outcome, abandoned, wait_ms, users_rung, visits, last_queue, external_key, episode

@@ -20,6 +20,7 @@ class Absent(StrEnum):
     """Why there is no body to show."""
 
     RETAINED = "no part of the landing zone covers this delivery: it was deleted by `ingest retain`, or lies in another landing zone"
+    MASKED = "it holds whole numbers, and the setting masked_digits hides them"
     QUARANTINED = "the part that covers this delivery does not hold it: it was quarantined"
 
 
@@ -40,6 +41,8 @@ class Payload:
 
 def payload(config: Config, writer: str, seq: int) -> Payload | Absent:
     """The body of a delivery. Raises StorageError, DamagedPart."""
+    if config.reports.masked_digits:
+        return Absent.MASKED
     landing = open_zone(config.storage).landing
     for _ in range(2):
         covering = (part for part in list_parts(landing) if part.name.writer == writer and part.name.first <= seq <= part.name.last)

@@ -6,9 +6,9 @@
 --   company VARCHAR The company
 --   call_id VARCHAR The call
 --   started_at TIMESTAMPTZ [UTC] Start
---   external_phone VARCHAR The number outside
---   caller_name VARCHAR The caller's name
---   answered_by_name VARCHAR The first person who answered
+--   external_phone VARCHAR [phone] The number outside
+--   caller_name VARCHAR [name] The caller's name
+--   answered_by_name VARCHAR [name] The first person who answered
 --   queue_name VARCHAR The last queue
 --   talk_ms BIGINT [ms] Talk
 --   again_at TIMESTAMPTZ [UTC] When the caller called again
