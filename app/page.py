@@ -597,7 +597,7 @@ def _column(declared: ResultColumn, label: str) -> Column:
             return Column(name, label, "instant")
         case _, "DATE":
             return Column(name, label, "date")
-        case _, "VARCHAR[]":
+        case _, "VARCHAR[]" | "TIMESTAMPTZ[]":
             return Column(name, label, "list")
         case _:
             return Column(name, label, "text")

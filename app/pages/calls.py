@@ -272,7 +272,8 @@ if rows == 0:
             st.rerun()
     st.stop()
 
-shown = page.ask(listing.rows, replace(filters, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))
+found = tuple(total["instants"]) if total.get("instants") else None
+shown = page.ask(listing.rows, replace(filters, instants=found, limit=ROWS_ON_SCREEN, offset=(at - 1) * ROWS_ON_SCREEN))
 opened = st.query_params.get("legs", "")
 if listing is LISTS["calls"]:
     st.caption("Click a row's cell to open its call, the number of its legs to see them here.")

@@ -7,6 +7,7 @@ import openpyxl
 import pytest
 
 from app.__main__ import main
+from transforms.reports.catalog import REPORTS
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ def test_a_file_says_what_was_asked_and_nothing_else(configured, report, view, s
     out = configured / "rows.csv"
     assert main([report, "--out", str(out), "--view", view]) == 0
     assert rows_of(out)[0]["filter"] == said
+
+
+@pytest.mark.parametrize("file_format", ["csv", "xlsx", "parquet"])
+def test_every_report_can_be_saved(configured, file_format):
+    for report in REPORTS:
+        assert main([report, "--out", str(configured / f"{report}.{file_format}"), "--view", "period=28d&text=5"]) == 0
 
 
 def test_the_ending_says_the_format(configured):

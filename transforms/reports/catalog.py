@@ -456,7 +456,7 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
 
 
 def _page(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
-    if filters.limit is not None and not filters.within_days(31):
+    if filters.limit is not None and filters.instants is None and not filters.within_days(31):
         for nearer in _nearer(cursor, asked, filters):
             if (page := _answer(cursor, asked, nearer)).height == filters.limit:
                 return page
