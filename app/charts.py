@@ -124,6 +124,7 @@ def instant(at: datetime | None, time_zone: str, *, seconds: bool = True) -> str
 
 
 _WORDS: Final[Mapping[str, str]] = {
+    "": "Not told",
     "out_of_hours": "Outside business hours",
     "short_abandon": "The caller left at once",
     "nobody_rang": "Nobody's phone rang",

@@ -625,7 +625,7 @@ def _styled(frame: pl.DataFrame, drawn: Sequence[Column], time_zone: str, goals:
         value = pl.col(column.name)
         match column.kind:
             case "text":
-                value = value.cast(pl.String).str.slice(0, 300)
+                value = value.cast(pl.String).str.slice(0, 300).replace("", None)
             case "code":
                 known = frame[column.name].drop_nulls().unique()
                 value = value.replace_strict(known, worded(known, lambda code: words(code)[:300]), return_dtype=pl.String)

@@ -26,7 +26,7 @@ page.made_rows(
     [(metric.label, metric.formula, metric.grain, metric.unit, metric.source) for metric in found],
     name="metrics",
     about="**Question** What is counted, and how?  \n**One row is** a formula of `metrics.sql`, a macro in the warehouse under its name",
-    row_height=58,
+    row_height=64,  # Streamlit goes on in a second line in rows of more than 4 rem
 )
 with st.expander("The macros as SQL"):
     st.code("\n\n".join(f"-- {metric.label}\n{metric.sql}" for metric in found) or "-- none", language="sql")

@@ -76,7 +76,7 @@ def test_long_names_are_cut_and_say_so():
 
 
 def test_codes_read_as_words():
-    assert (words("no_answer"), words(None), words("")) == ("No answer", "–", "–")
+    assert (words("no_answer"), words(None), words("")) == ("No answer", "–", "Not told")
 
 
 def rules(*queues):
