@@ -251,43 +251,38 @@ create or replace macro time_units(start := null, stop := null, companies := nul
     union all
     select day_of(started_at), company, direction, 'talk', step_of(talk_ms), 1 from ended where is_answered(direction, has_end, answered_at, answered_by_at);
 
--- Units of the roll-ups where they can tell what is asked for (rolled), else of the rows: the same columns and sums.
-create or replace macro counted_calls(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
-    select * from call_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
-    where not rolled
-    union all by name
+-- Units of the roll-ups where they can tell what is asked for (rolled), else of the rows: the same columns and sums. A report that knows
+-- which it is names that one (catalog): to bind a statement of both takes longer than to run it.
+create or replace macro rolled_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
     select * from calls_by_quarter
-    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+    where (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (directions is null or list_contains(directions::varchar[], direction))
+      and is_open(quarter_at, time_zone, open_minutes, holidays);
+create or replace macro counted_calls(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from call_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where not rolled
+    union all by name
+    select * from rolled_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where rolled;
+create or replace macro rolled_abandons(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from abandons_by_quarter
+    where (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
       and (companies is null or list_contains(companies::varchar[], company))
       and (directions is null or list_contains(directions::varchar[], direction))
       and is_open(quarter_at, time_zone, open_minutes, holidays);
 create or replace macro counted_abandons(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
-    select * from abandon_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
-    where not rolled
+    select * from abandon_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where not rolled
     union all by name
-    select * from abandons_by_quarter
-    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
+    select * from rolled_abandons(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where rolled;
+create or replace macro rolled_outcomes(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
+    select * from outcomes_by_quarter
+    where (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
       and (companies is null or list_contains(companies::varchar[], company))
       and (directions is null or list_contains(directions::varchar[], direction))
       and is_open(quarter_at, time_zone, open_minutes, holidays);
 create or replace macro counted_outcomes(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) as table
-    select * from outcome_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
-    where not rolled
+    select * from outcome_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where not rolled
     union all by name
-    select * from outcomes_by_quarter
-    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
-      and (companies is null or list_contains(companies::varchar[], company))
-      and (directions is null or list_contains(directions::varchar[], direction))
-      and is_open(quarter_at, time_zone, open_minutes, holidays);
-create or replace macro counted_visits(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) as table
-    select * from visit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls)
-    where not rolled
-    union all by name
-    select * from visits_by_quarter
-    where rolled and (start is null or quarter_at >= start) and (stop is null or quarter_at < stop)
-      and (companies is null or list_contains(companies::varchar[], company))
-      and (queues is null or list_contains(queues::varchar[], queue_name))
-      and is_open(quarter_at, time_zone, open_minutes, holidays);
+    select * from rolled_outcomes(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone) where rolled;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- By days of UTC. A period of local days is whole days of UTC and a part of a day before and after them: the whole ones come from
@@ -469,18 +464,31 @@ create or replace macro queue_quarters(rolled, start, stop, companies, pbxs, dir
     from summed;
 
 -- Visits by result and wait, without their time: whole months of UTC from visits_by_month, the parts of a month before and after
--- them from visits_by_quarter; likewise.
-create or replace macro counted_waits(rolled, month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+-- them from visits_by_quarter; or all of the rows; likewise.
+create or replace macro rolled_waits(month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
         companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) as table
     select company, queue_name, result, waited_ms, visits, wait_ms from visits_by_month
     where (month_from is null or month_at >= month_from) and (month_until is null or month_at < month_until)
       and (companies is null or list_contains(companies::varchar[], company))
       and (queues is null or list_contains(queues::varchar[], queue_name))
     union all
+    select company, queue_name, result, waited_ms, visits, wait_ms from visits_by_quarter
+    where (month_rows_from is null or quarter_at >= month_rows_from) and (month_rows_until is null or quarter_at < month_rows_until)
+      and (month_but_from is null or quarter_at < month_but_from or quarter_at >= month_but_until)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (queues is null or list_contains(queues::varchar[], queue_name))
+      and is_open(quarter_at, time_zone, open_minutes, holidays);
+create or replace macro wait_units(month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) as table
     select company, queue_name, result, waited_ms, visits, wait_ms
-    from counted_visits(rolled, month_rows_from, month_rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays,
-        time_zone, of_calls)
-    where month_but_from is null or quarter_at < month_but_from or quarter_at >= month_but_until;
+    from visit_units(month_rows_from, month_rows_until, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls);
+create or replace macro counted_waits(rolled, month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) as table
+    select * from wait_units(month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) where not rolled
+    union all
+    select * from rolled_waits(month_from, month_until, month_rows_from, month_rows_until, month_but_from, month_but_until,
+        companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone, of_calls) where rolled;
 
 -- Times by steps, without their day: whole months of UTC from times_by_month, the parts of a month before and after them from the
 -- rows. Where the months cannot tell (not rolled) there is nothing: a report then asks the rows themselves.
