@@ -1,13 +1,15 @@
 """Who sees what, decided where the connection is made: pages never open the file themselves.
 
 Promise: whatever comes through `attach` can read the published warehouse and nothing else: no other file, no network, no
-extension fetched from outside, nothing written. Everyone who reaches the app sees every call; a role that sees less is to
-get other views here, so that screen and export agree.
+extension fetched from outside, nothing written. Everyone who reaches the app sees every call; what of it
+is hidden from them a report leaves out of its answer (transforms.reports.masking), so that screen and export agree.
 """
 
 from pathlib import Path
 
 import duckdb
+
+from transforms.reports.catalog import FEW
 
 CATALOG = "warehouse"
 
@@ -20,7 +22,7 @@ def attach(connection: duckdb.DuckDBPyConnection, path: Path, *, memory_limit: s
     connection.execute("set memory_limit = $1", [memory_limit])
     connection.execute("set temp_directory = $1", [str(spill)])
     # the few calls of a page are found by their instants: up to so many, the scan itself leaves the others out
-    connection.execute("set global dynamic_or_filter_threshold = 200")
+    connection.execute(f"set global dynamic_or_filter_threshold = {FEW}")
     # the path is the operator's; ATTACH takes no parameter, so its quotes are doubled
     connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {CATALOG} (read_only)")
     # without this, SQL that ever reached the connection could read any file of the host

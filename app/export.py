@@ -30,7 +30,7 @@ MEDIA_TYPES: Final[Mapping[Format, str]] = {
 }
 # what a spreadsheet runs; a tab or CR in front hides the sign from a reader, not from the spreadsheet
 _RUNS: Final = r"^[=+\-@\t\r]"
-_PHONE: Final = rf"^\+[0-9][0-9 {SIGN}]*$"
+_PHONE: Final = rf"^\+[0-9{SIGN}][0-9 {SIGN}]*$"
 _SHEET_ROWS: Final = 1_048_575  # Excel's limit, less the heading
 _CELL_CHARS: Final = 32_767
 _LIST_SEPARATOR: Final = "; "
@@ -48,7 +48,7 @@ class Column:
 
     name: str
     label: str
-    kind: Literal["text", "code", "count", "number", "duration", "share", "instant", "date", "list", "flag"] = "text"
+    kind: Literal["text", "code", "count", "number", "duration", "share", "instant", "date", "list", "instants", "flag"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,9 @@ def _table(frame: pl.DataFrame, columns: Sequence[Column], context: Context) -> 
             case "instant":
                 local = value.dt.convert_time_zone(context.time_zone)
                 out.append(local.alias(f"{column.label} ({context.time_zone})"))
+            case "instants":
+                local = pl.element().dt.convert_time_zone(context.time_zone).dt.strftime("%Y-%m-%d %H:%M:%S%:z")
+                out.append(value.list.eval(local).list.join(_LIST_SEPARATOR).alias(f"{column.label} ({context.time_zone})"))
             case "list":
                 out.append(value.cast(pl.List(pl.String)).list.join(_LIST_SEPARATOR).alias(column.label))
             case _:

@@ -194,7 +194,10 @@ def narrowing_of(query: Mapping[str, Sequence[str]], *, per_person: bool = True)
     found: dict[str, Any] = {}
     for name, field in NARROWINGS.items():
         values = _many(query, name)
-        if field in several and values:
+        if field == "number_of":
+            if len(values) == 2:
+                found[field] = values
+        elif field in several and values:
             found[field] = values
         elif field in ("start", "end"):
             at = _instant(values[0]) if values else None

@@ -288,7 +288,8 @@ class Page:
             st.markdown(f"**Question** {plain(shown.question)}  \n**One row is** {plain(shown.grain)}")
             st.caption("The statement, and what this page's filters put into it. Its macros are in the warehouse: it runs as it stands.")
             st.code(shown.sql, language="sql", height=min(TALLEST, 60 + 18 * shown.sql.count("\n")))
-            known = (filters or self.filters).parameters()
+            asked_for = filters or self.filters
+            known = asked_for.parameters() | ({"number": f"(that of the call {asked_for.number_of[1]})"} if asked_for.number_of else {})
             said = [f"${name} = {short(known[name], limit=120)}" for name in shown.parameters if known.get(name) is not None]
             st.code("\n".join(said) or "no parameters", language=None)
 
@@ -597,8 +598,10 @@ def _column(declared: ResultColumn, label: str) -> Column:
             return Column(name, label, "instant")
         case _, "DATE":
             return Column(name, label, "date")
-        case _, "VARCHAR[]" | "TIMESTAMPTZ[]":
+        case _, "VARCHAR[]":
             return Column(name, label, "list")
+        case _, "TIMESTAMPTZ[]":
+            return Column(name, label, "instants")
         case _:
             return Column(name, label, "text")
 

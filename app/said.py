@@ -64,8 +64,8 @@ def asked(
     for field, label in _NARROWED.items():
         value = getattr(filters, field)
         if field in heeds and value:
-            values = value if isinstance(value, tuple) else (names.get(value, value) if field == "number_of" else value,)
-            said.append(f"{label}: {', '.join(words(one).lower() if field in _CODES else one for one in values)}")
+            values = (names.get(value[1], value[1]),) if field == "number_of" else value if isinstance(value, tuple) else (value,)
+            said.append(f"{label}: {', '.join(words(one).lower() if field in _CODES or not one else one for one in values)}")
     if "part" in heeds and filters.part:
         said.append(part_words(filters.part, filters.settings.time_zone))
     if "call" in heeds and filters.call is not None:

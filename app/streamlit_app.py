@@ -1,13 +1,13 @@
 """The list of pages. `streamlit run app`, from anywhere.
 
 Streamlit reads this file twice: as the module that holds the server's `app`, and as the script of each visitor's run. What pages
-need is loaded with the first, before the server answers, so that no visitor waits for it.
+need is loaded before the server answers, so that no visitor waits for it.
 """
 
-import pandas  # noqa: F401 - Streamlit loads it with the first table
-import streamlit as st
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from app.shell import AT_HOME
+import streamlit as st
 
 FIRST = "overview"
 PAGES = {
@@ -34,6 +34,8 @@ PAGES = {
 
 def draw() -> None:
     """The page that the visitor chose."""
+    from app.shell import AT_HOME
+
     st.session_state[AT_HOME] = True
     # no material icon here: for the tab alone Streamlit fetches it from outside
     st.set_page_config(page_title="callfacts", page_icon="📞", layout="wide")
@@ -50,7 +52,17 @@ def front_door() -> None:
     st.switch_page(f"pages/{FIRST}.py", query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
+@asynccontextmanager
+async def loaded(_: st.App) -> AsyncIterator[None]:
+    """The server's life: once Streamlit's runtime is there, whose caches the pages' modules fill, and before a visitor is let in."""
+    import pandas  # noqa: F401 - of Streamlit's own, with the first table
+
+    import app.shell  # noqa: F401
+
+    yield
+
+
 if __name__ == "__main__":
     draw()
 else:
-    app = st.App(__file__)
+    app = st.App(__file__, lifespan=loaded)

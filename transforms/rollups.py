@@ -241,7 +241,7 @@ MISSED_EPISODES: Final = Table(
         Column("recovered_by", TEXT, "Name of our person in that contact"),
     ),
     ("company", "external_key", "episode"),
-    ("last_miss_at", "company", "external_key", "episode"),
+    ("misses", "last_miss_at", "company", "external_key", "episode"),
     "One row an episode of a caller: from a missed call to the first contact that reached a person, in either direction",
 )
 
@@ -529,8 +529,8 @@ create or replace temp view todo_hours as
         from calls);
 """
 
-# What a refresh computes again: the changed calls; all calls of their quarter hours; of their outside numbers; of the hours
-# in which they were open. Found by whole scans of a few narrow columns, which cost less than an index.
+# What a refresh computes again: the changed calls; all calls of their quarter hours, days and months; of their outside numbers; of
+# the hours in which they were open. Found by whole scans of a few narrow columns, which cost less than an index.
 _CHANGED: Final = """
 create or replace temp table changed_calls as
     select distinct company, call_id from (select company, call_id from calls_old union all select company, call_id from calls_new);
@@ -716,6 +716,7 @@ _FILL: Final[dict[str, str]] = {
             bounded_sum(wait_ms) as wait_ms
         from todo_months group by all""",
     "times_by_month": """
+        -- by day first: of a day the month is told once, and not of each call
         select month_of(day_at) as month_at, company, direction, measure, step_ms, sum(calls) as calls
         from (select day_at, company, direction, measure, step_ms, sum(calls) as calls from todo_time_units group by all) group by all""",
     "agent_offers": """

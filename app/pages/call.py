@@ -43,7 +43,7 @@ st.markdown(plain(sentence(call, legs, visits)))
 with st.container(horizontal=True, gap="small", key="around"):
     if call["external_key"]:
         page.link(
-            ("calls", {"number_of": call["call_id"], "of_company": company, "ever": "1"}),
+            ("calls", {"number_of": (company, call["call_id"]), "of_company": company, "ever": "1"}),
             "All calls of this number",
             icon=":material/call:",
         )

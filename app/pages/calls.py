@@ -161,11 +161,15 @@ def said_of(name: str, value: str) -> str:
         text = f"{value} s"
     elif name == "of_agent":
         text = page.names.get(value, value)
-    elif name == "number_of":
-        text = page.number_named(filters).get(value, value)
     else:
         text = words(value) if name in OUR_WORDS else value
     return short(text, limit=40)
+
+
+def said_values(name: str) -> list[str]:
+    """What a narrowing says; the call that stands for its number says that number."""
+    values = st.query_params.get_all(name)
+    return list(page.number_named(filters).values()) or values[-1:] if name == "number_of" else values
 
 
 def to_legs(row: Mapping[str, Any]) -> dict[str, str | None]:
@@ -234,7 +238,7 @@ if named:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="narrowings"):
         st.caption("Only:", width="content")
         for name in named:
-            values = ", ".join(said_of(name, value) for value in st.query_params.get_all(name))
+            values = ", ".join(said_of(name, value) for value in said_values(name))
             if st.button(
                 "Of all time ✕" if name == EVER else f"{plain(words(TITLES.get(name, name)))}: {plain(values)} ✕", key=f"without-{name}"
             ):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.charts import BLUE, OCHRE, TEAL, bars, change, count, long_duration, percent, stacked_rows, unpivoted, with_rest, within_step
 from app.filters import of_who_waits
-from app.page import Cell, Link, say, tabs, to_call
+from app.page import ROWS_IN_GRID, Cell, Link, say, tabs, to_call
 from app.shell import heading, nothing, open_page, stop_without_any_calls
 
 HOW = {"we_called": "we called", "they_rang": "they rang again", "not_reached": "not reached"}
@@ -18,7 +18,7 @@ REACHED = ("we called", "they rang again")
 
 
 def to_number(row: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
-    return "calls", {"number_of": row["last_call_id"], "of_company": row["company"], "ever": "1"}
+    return "calls", {"number_of": (row["company"], row["last_call_id"]), "of_company": row["company"], "ever": "1"}
 
 
 def to_misses(row: Mapping[str, Any]) -> Link:
@@ -169,19 +169,29 @@ with waiting:
 with closed:
     st.caption("Of those who called in vain in the period.")
     of_reached = replace(filters, states=("recovered", "late"))
-    reached = page.ask("missed_callers", of_reached)
+    # a bar's callers are picked out of all; without one no more are read than are shown
+    reached = page.ask("missed_callers", of_reached if bar is not None else replace(of_reached, limit=ROWS_IN_GRID))
     if bar is not None and st.button(f"{bar} ✕", key="without-step"):
         say({"step": None, "how": None})
         st.rerun()
     if bar is not None:
         reached = within_step(reached, recovery, step).filter(pl.col("recovered_how") == how)
     if reached.height:
-        page.table("missed_callers", reached, CLOSED, name="callers reached", filters=of_reached, also=[bar] if bar else [])
+        page.table(
+            "missed_callers",
+            reached,
+            CLOSED,
+            name="callers reached",
+            whole=None if bar is not None else lambda: page.every("missed_callers", of_reached),
+            rows=None if bar is not None else now["recovered"] + now["late"],
+            filters=of_reached,
+            also=[bar] if bar else [],
+        )
     else:
         nothing("Nobody has been reached again yet.")
 with expired:
     of_gone = replace(filters, states=("open", "expired") if all_not_reached else ("expired",))
-    gone = page.ask("missed_callers", of_gone)
+    gone = page.ask("missed_callers", replace(of_gone, limit=ROWS_IN_GRID))
     if all_not_reached:
         st.caption("Of the period: not reached, whether the window is over or not.")
         if st.button(f"{how} ✕", key="without-not-reached"):
@@ -190,7 +200,15 @@ with expired:
     else:
         st.caption(f"Of the period: not reached within {days} days of the first call in vain.")
     if gone.height:
-        page.table("missed_callers", gone, GONE, name="callers given up", filters=of_gone)
+        page.table(
+            "missed_callers",
+            gone,
+            GONE,
+            name="callers given up",
+            whole=lambda: page.every("missed_callers", of_gone),
+            rows=now["expired"] + (now["open"] if all_not_reached else 0),
+            filters=of_gone,
+        )
     else:
         nothing("Nobody.")
 with withheld:

@@ -781,11 +781,14 @@ def test_where_numbers_are_masked_no_page_shows_a_whole_one_and_its_links_find_a
             ]
             if page == "call":
                 link = next(link for link in app.get("page_link") if link.proto.label == "All calls of this number")
-        visit(app, "calls", **dict(parse_qsl(link.proto.query_string)))
+        visit(app, "calls", **parse_qs(link.proto.query_string))
         assert errors_of(app) == []
         seen += [words_of(app), *(frame.value.to_csv() for frame in app.dataframe)]
         figures[reports] = next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
         button = next(button.label for button in app.button if button.label.startswith("Number: "))
+        next(button for button in app.button if button.label.startswith("Of company: ")).click().run()
+        of_both = next(text.value for text in app.markdown if re.match(r"\*\*[\d,]+ ", str(text.value)))
+        assert counted(of_both) >= counted(figures[reports])
         told = {number for number in numbers if any(number in text for text in seen)}
         assert bool(told) is (reports == "")
         assert ("••••" in button) is (reports == MASKED)

@@ -98,7 +98,7 @@ def test_where_numbers_are_masked_they_are_in_files_too(configured):
     assert told
     assert all(row["external_phone"].endswith("••••") and row["caller_phone"].endswith("••••") for row in told)
     one = told[0]
-    view = f"ever=1&of_company={one['company']}&number_of={one['call_id']}"
+    view = f"ever=1&number_of={one['company']}&number_of={one['call_id']}"
     assert main(["calls", "--out", str(out), "--view", view]) == 0
-    assert rows_of(out)[0]["filter"] == f"All time; company: {one['company']}; number: {one['external_phone']}"
+    assert rows_of(out)[0]["filter"] == f"All time; number: {one['external_phone']}"
     assert one["call_id"] in {row["call_id"] for row in rows_of(out)}

@@ -21,20 +21,20 @@
 --   caller_type VARCHAR The caller, of the last event that has one: LOCAL or REMOTE as sent
 --   caller_phone VARCHAR [phone] The caller, of the last event that has one: phone number
 --   caller_name VARCHAR [name] The caller, of the last event that has one: name
---   caller_email VARCHAR The caller, of the last event that has one: e-mail address
+--   caller_email VARCHAR [name] The caller, of the last event that has one: e-mail address
 --   caller_user_id VARCHAR The caller, of the last event that has one: user id in the phone system
 --   caller_extension VARCHAR The caller, of the last event that has one: extension (userExtension)
 --   caller_department VARCHAR The caller, of the last event that has one: department (userDepartment)
---   caller_group_name VARCHAR The caller, of the last event that has one: group name
+--   caller_group_name VARCHAR [name] The caller, of the last event that has one: group name
 --   caller_device VARCHAR The caller, of the last event that has one: device (userDevice), VOICEBOT for a machine
 --   callee_type VARCHAR The callee, of the last event that has one: LOCAL or REMOTE as sent
 --   callee_phone VARCHAR [phone] The callee, of the last event that has one: phone number
 --   callee_name VARCHAR [name] The callee, of the last event that has one: name
---   callee_email VARCHAR The callee, of the last event that has one: e-mail address
+--   callee_email VARCHAR [name] The callee, of the last event that has one: e-mail address
 --   callee_user_id VARCHAR The callee, of the last event that has one: user id in the phone system
 --   callee_extension VARCHAR The callee, of the last event that has one: extension (userExtension)
 --   callee_department VARCHAR The callee, of the last event that has one: department (userDepartment)
---   callee_group_name VARCHAR The callee, of the last event that has one: group name
+--   callee_group_name VARCHAR [name] The callee, of the last event that has one: group name
 --   callee_device VARCHAR The callee, of the last event that has one: device (userDevice), VOICEBOT for a machine
 --   answered_by_at TIMESTAMPTZ [UTC] When the first person answered
 --   answered_by_user_id VARCHAR User id of the first person who answered (no VOICEBOT)
@@ -42,7 +42,7 @@
 --   answered_by_name VARCHAR [name] Name of the first person who answered
 --   answered_by_department VARCHAR Department of the first person who answered
 --   destination VARCHAR [phone] Number dialled, last non-null
---   service VARCHAR Service, last non-null
+--   service VARCHAR [name] Service, last non-null
 --   trunk_name VARCHAR Trunk, last non-null
 --   queue_name VARCHAR Queue, last non-null
 --   queue_id VARCHAR Queue id, last non-null

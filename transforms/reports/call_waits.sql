@@ -23,13 +23,13 @@ counted as (
         percentiles_of(case when is_abandoned(direction, abandoned, wait_ms, $short_ms) then wait_ms end, [0.5, 0.9]) as gave_up,
         percentiles_of(case when is_answered(direction, has_end, answered_at, answered_by_at) then talk_ms end, [0.5, 0.9, 0.95]) as talked
     from ended where not $times_rolled),
--- Of years it takes less than half the time to look up in the histogram in which steps the percentiles lie, and to put the calls of
--- these few steps in order.
+-- Where whole months are asked for, a histogram of theirs says in which steps the percentiles lie, and only the calls of these few
+-- steps are put in order: over years that takes less than half the time.
 steps as (
     select measure, step_ms, sum(calls)::bigint as calls, sum(sum(calls)) over (partition by measure order by step_ms)::bigint as up_to
-    from counted_times($times_rolled, $months_from, $months_until, $months_rows_from, $months_rows_until, $months_but_from, $months_but_until,
+    from counted_times($times_rolled, $call_months_from, $call_months_until, $call_months_rows_from, $call_months_rows_until, $call_months_but_from, $call_months_but_until,
         $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone)
-    where measure <> 'left' or step_ms >= $short_ms
+    where step_ms is not null and (measure <> 'left' or step_ms >= $short_ms)
     group by measure, step_ms),
 places as (
     select measure, share, place, unnest([floor(place), ceil(place)])::bigint as nth

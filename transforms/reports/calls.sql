@@ -39,7 +39,7 @@ where ($instants is null or started_at in (select unnest($instants::timestamptz[
   and is_part($part_of, $part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
       caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
       concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
-  and ($text is null or is_found($text, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
+  and ($text is null or is_found($text, $whole_only, $text_key, external_key, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
 order by case when not $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end asc nulls last,
     case when $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end desc nulls last, company, call_id
 limit $limit offset $offset

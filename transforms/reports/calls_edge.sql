@@ -2,9 +2,9 @@
 -- grain: one row, of the list of calls in order of started_at
 -- result:
 --   edge_at TIMESTAMPTZ [UTC] Start of the page's last call
---   instants TIMESTAMPTZ[] [UTC] Starts of the page's calls and those before it; null where they are more than 200
+--   instants TIMESTAMPTZ[] [UTC] Starts of the page's calls and those before it; null where they are more than a few
 select case when $descending then min(started_at) else max(started_at) end as edge_at,
-    case when count(*) <= 200 then list(distinct started_at) end as instants
+    case when count(*) <= $few then list(distinct started_at) end as instants
 from (
     select started_at
     from listed_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone,
@@ -18,6 +18,6 @@ where is_figure($figure, direction, has_end, answered_at, answered_by_at, abando
   and is_part($part_of, $part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
       caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
       concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
-  and ($text is null or is_found($text, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
+  and ($text is null or is_found($text, $whole_only, $text_key, external_key, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
     order by case when $descending then -epoch_us(started_at) else epoch_us(started_at) end
     limit $limit + $offset)

@@ -43,6 +43,8 @@ MINUTES_OF_WEEK: Final = 7 * 24 * 60
 STEPPED_WAIT_S: Final = 600
 """Up to this many whole seconds the roll-ups know each second of wait."""
 USUAL_WEEKS: Final = 4
+FEW: Final = 200
+"""So many calls are named by their instants, and found by them at once."""
 FLOW_DAYS: Final = 63
 """Eight weeks and the part of a week that an interval may begin before the period."""
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
@@ -148,8 +150,8 @@ class Filters:
         figure: only what this figure counts, for the list behind it (CALL_FIGURES, VISIT_FIGURES, OFFER_FIGURES …).
         outcomes, causes, categories, ended_by, reasons, states, countries: only these.
         part: only what one row of a report counts, as `<what it groups by>:<value>` (is_part and is_visit_part of metrics.sql).
-        text: part of a number or name, or a whole call id. number: a whole external_key; number_of: that of a call by its id,
-            of the one company that is chosen. call: (company, call_id).
+        text: part of a number or name, or a whole call id. number: a whole external_key; number_of: that of a call, as
+            (company, call_id). call: (company, call_id).
         instants: only calls that started at one of these.
         grain: of series; None: what suits the period.
         order, descending, limit, offset: of lists.
@@ -177,7 +179,7 @@ class Filters:
     part: str | None = None
     text: str | None = None
     number: str | None = None
-    number_of: str | None = None
+    number_of: tuple[str, str] | None = None
     call: tuple[str, str] | None = None
     include_short: bool = False
     grain: Grain | None = None
@@ -375,14 +377,14 @@ class Filters:
     @property
     def call_of_number(self) -> Self | None:
         """The question for the call that stands for its number, where one does."""
-        if self.number_of is None or len(self.companies) != 1:
-            return None
-        return type(self)(settings=self.settings, call=(self.companies[0], self.number_of))
+        return None if self.number_of is None else type(self)(settings=self.settings, call=self.number_of)
 
     def parameters(self) -> dict[str, Any]:
         """Every parameter a report may name."""
         settings = self.settings
         part_of, _, part = (self.part or "").partition(":")
+        by_month = self.calls_rolled and not self.in_hours_only
+        call_months = self._parts("call_months", "call_months_", _month_of, timedelta(days=32), rolled=by_month)
         return {
             "start": self.start,
             "stop": self.end,
@@ -425,12 +427,8 @@ class Filters:
             "most_ms": max(_ms(seconds) or 0 for own in self._own_settings for seconds in (own.service_level_s, own.short_abandon_s)),
             **self._parts("whole", "", _day_of, timedelta(days=1), rolled=self.days_rolled),
             **self._parts("month", "month_", _month_of, timedelta(days=32), rolled=self.visits_rolled and not self.in_hours_only),
-            **(
-                months := self._parts(
-                    "months", "months_", _month_of, timedelta(days=32), rolled=self.calls_rolled and not self.in_hours_only
-                )
-            ),
-            "times_rolled": months["months_from"] != NEVER,
+            **call_months,
+            "times_rolled": call_months["call_months_from"] != NEVER,
             "visits_rolled": self.visits_rolled,
             "of_calls": self.of_calls,
             "figure": self.figure,
@@ -443,6 +441,9 @@ class Filters:
             "part_of": part_of or None,
             "part": part,
             "text": self.text or None,
+            "text_key": _key_of(self.text or ""),
+            "whole_only": bool(settings.masked_digits) and any(sign.isdigit() for sign in self.text or ""),
+            "few": FEW,
             "instants": None if self.instants is None else list(self.instants),
             "number": self.number,
             "company": self.call[0] if self.call else None,
@@ -554,31 +555,18 @@ def _moved(frame: pl.DataFrame, key: tuple[str, ...], days: int, filters: Filter
 
 def _nearer(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> Iterator[Filters]:
     """Ever wider filters under which a page that is full is the page: all that comes before it in the list is there too."""
-    if asked.name == "missed_callers" and (not filters.states or "open" in filters.states):
-        yield from _still_open(cursor, filters)
     if asked.name in _BY_TIME and filters.order == "started_at":
         where = _long_enough_ago(cursor, filters) if asked.name == "repeat_calls" else filters
         yield from _of_some_calls(cursor, where, newest_first=filters.descending or asked.name != "calls")
 
 
-def _still_open(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[Filters]:
-    """The callers who still wait come first, and none of them called before the callback window."""
-    if (as_of := _as_of(cursor)) is not None:
-        since = as_of - timedelta(days=filters.settings.callback_days)
-        yield replace(filters, states=("open",), start=max(since, filters.start or since))
-
-
 def _long_enough_ago(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
     """The period without its calls of which it is not known yet whether the caller calls again: none of them is in a list."""
-    if (as_of := _as_of(cursor)) is None:
+    as_of = _frame(cursor, "select max(as_of) as as_of from builds", {})["as_of"][0]
+    if as_of is None:
         return filters
     known_until = as_of - timedelta(days=filters.settings.repeat_days) + timedelta(milliseconds=1)
     return replace(filters, end=min(known_until, filters.end or EVER))
-
-
-def _as_of(cursor: duckdb.DuckDBPyConnection) -> datetime | None:
-    found: datetime | None = _frame(cursor, "select max(as_of) as as_of from builds", {})["as_of"][0]
-    return found
 
 
 def _of_some_calls(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newest_first: bool) -> Iterator[Filters]:
@@ -662,6 +650,12 @@ def _windows_of(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[dic
 
 def _listed(values: tuple[str, ...]) -> list[str] | None:
     return list(values) or None
+
+
+def _key_of(text: str) -> str | None:
+    """The external_key of a number, as calls.external_key has it."""
+    digits = re.sub("[^0-9]", "", text)
+    return digits[-9:] if len(digits) >= 6 else None
 
 
 def _ms(seconds: float | None) -> int | None:
@@ -788,6 +782,7 @@ def markdown() -> str:
         "## Reports",
         "",
         "Each is one file in [transforms/reports](../transforms/reports); `ask(cursor, name, filters)` gives exactly these columns.",
+        "The units phone and name are of texts that hold a number, or may: `masked_digits` of `[reports]` hides its last digits there.",
     ]
     for report in REPORTS.values():
         used = ", ".join(f"`{name}`" for name in report.metrics)
