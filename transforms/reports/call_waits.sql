@@ -47,11 +47,14 @@ in_steps as (
     from ended where $times_rolled and step_of(talk_ms) in (select step_ms from found where measure = 'talk')
     group by 2),
 in_order as (
-    select measure, step_ms, unnest(list_sort(times)) as ms, generate_subscripts(times, 1) - 1 as nth_in_step
+    select measure, step_ms, list_sort(times) as times
     from (select measure, step_ms, times from in_steps union all select 'left', step_ms, left_times from in_steps)),
+asked as (select measure, step_ms, list({'share': share, 'place': place, 'nth': nth_in_step}) as places from found group by measure, step_ms),
+told as (
+    select measure, unnest(list_transform(places, lambda p: {'share': p.share, 'place': p.place, 'ms': times[p.nth + 1]}), recursive := true)
+    from asked join in_order using (measure, step_ms)),
 percentiles as (
-    select measure, share, min(ms) + (max(ms) - min(ms)) * (any_value(place) - floor(any_value(place))) as ms
-    from found join in_order using (measure, step_ms, nth_in_step) group by measure, share),
+    select measure, share, min(ms) + (max(ms) - min(ms)) * (any_value(place) - floor(any_value(place))) as ms from told group by measure, share),
 looked_up as (
     select list(ms order by share) filter (measure = 'wait') as waited, list(ms order by share) filter (measure = 'left') as gave_up,
         list(ms order by share) filter (measure = 'talk') as talked, longest_wait(case when measure = 'wait' then ms end)::bigint as longest_wait_ms
