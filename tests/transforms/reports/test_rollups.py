@@ -21,12 +21,12 @@ Tables = dict[str, pl.DataFrame]
 OF_CALLS = ("calls", "call_states", "call_legs", "queue_visits", "call_events", "vendor_calls")
 
 
-def random_facts(seed: int, calls: int) -> Tables:
-    """Calls of few numbers within two days, some over many hours, some open."""
+def random_facts(seed: int, calls: int, *, days: int = 2) -> Tables:
+    """Calls of few numbers within so many days, some over many hours, some open."""
     rng = random.Random(seed)
     sent = []
     for n in range(calls):
-        began = MONDAY + timedelta(seconds=rng.randrange(2 * 86_400))
+        began = MONDAY + timedelta(seconds=rng.randrange(days * 86_400))
         outside, inward = customer(f"+1555010{rng.randrange(4)}"), rng.random() < 0.6
         talk = rng.choice([None, None, 5_000, 90_000, 8_000_000])
         sides = {"caller": outside} if inward else {"caller": call().callee, "callee": outside}
@@ -88,6 +88,19 @@ def test_incremental_equals_full(seed: int) -> None:
     with warehouse_with(kept) as con:
         for step in range(4):
             change(con, every, changed[step::4])
+            found = prepared(con)
+            rollups.rebuild(con)
+            assert prepared(con) == found
+        assert all(found.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_change_of_one_call_leaves_the_other_days_of_its_month(seed: int) -> None:
+    before, after = (random_facts(number, 40, days=45) for number in (seed, seed + 100))
+    ids = [*before["calls"]["call_id"].to_list()[::14], *after["calls"]["call_id"].to_list()[::14]]
+    with warehouse_with(before) as con:
+        for call_id in ids:
+            change(con, after, [call_id])
             found = prepared(con)
             rollups.rebuild(con)
             assert prepared(con) == found
