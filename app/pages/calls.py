@@ -263,7 +263,10 @@ if rows == 0:
     if not page.ever:
         stop_without_calls(page)
     if filters.text:
-        nothing("Nothing matches the search. A number is found by any part of it, a name by any part, whatever the case.")
+        how = (
+            "Numbers are masked here, and found whole alone" if page.config.reports.masked_digits else "A number is found by any part of it"
+        )
+        nothing(f"Nothing matches the search. {how}; a name by any part, whatever the case.")
     elif page.ever:
         nothing("There are none at any time.")
     else:

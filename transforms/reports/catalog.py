@@ -653,9 +653,9 @@ def _listed(values: tuple[str, ...]) -> list[str] | None:
 
 
 def _key_of(text: str) -> str | None:
-    """The external_key of a number, as calls.external_key has it."""
+    """The external_key of a text that is a whole number, however it is written; None for any other."""
     digits = re.sub("[^0-9]", "", text)
-    return digits[-9:] if len(digits) >= 6 else None
+    return digits[-9:] if len(digits) >= 9 and _NUMBER.fullmatch(text) else None
 
 
 def _ms(seconds: float | None) -> int | None:
@@ -679,6 +679,7 @@ def _stepped(seconds: float | None) -> bool:
 
 _MACRO = re.compile(r"create or replace macro (?P<name>\w+)\((?P<arguments>[^)]*)\) as\s+(?P<body>.*?);", re.DOTALL)
 _SAID = re.compile(r"-- (?P<key>label|formula|grain|unit|source): (?P<text>.+)")
+_NUMBER = re.compile(r"[0-9\s+()./-]+")
 _ID_TIME = re.compile(r"_(\d{9,10})\.")
 _COLUMN = re.compile(r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: \[(?P<unit>[^\]]*)\])? ?(?P<meaning>.*)")
 

@@ -617,18 +617,20 @@ create or replace macro quarters(start, stop, time_zone, grain, first_weekday) a
 create or replace macro intervals(start, stop, time_zone, grain, first_weekday) as table
     select distinct interval_at from quarters(start, stop, time_zone, grain, first_weekday);
 
--- Whether a text is part of a number, or in either case of a name, or is the call's id. One comparison after the other, each
--- over one column: joined into one text first they take three times as long. whole_only: where numbers are masked, a text with a
--- digit in it must be the whole number (part_key: its external_key) or name, or trying would tell the digits that are hidden.
+-- Whether a text is part of a number, or in either case of a name, or is the call's id; a whole number (part_key: its external_key) is
+-- found however it is written, among numbers alone. One comparison after the other, each over one column: joined into one text first
+-- they take three times as long. whole_only: where numbers are masked, a text with a digit in it must be the whole number or name, or
+-- trying would tell the digits that are hidden.
 create or replace macro is_found(part, whole_only, part_key, external_key, caller_phone, caller_name, callee_phone, callee_name, answered_by_name,
         destination, call_id) as
     case when whole_only then
-        external_key = part_key or caller_phone = part or callee_phone = part or destination = part
+        caller_phone = part or callee_phone = part or destination = part
         or lower(caller_name) = lower(part) or lower(callee_name) = lower(part) or lower(answered_by_name) = lower(part)
     else
         contains(caller_phone, part) or contains(callee_phone, part) or contains(destination, part)
-        or contains(lower(caller_name), lower(part)) or contains(lower(callee_name), lower(part)) or contains(lower(answered_by_name), lower(part))
-    end or call_id = part;
+        or part_key is null and (
+            contains(lower(caller_name), lower(part)) or contains(lower(callee_name), lower(part)) or contains(lower(answered_by_name), lower(part)))
+    end or external_key = part_key or call_id = part;
 -- What lists are sorted by.
 create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, duration_ms) as
     case name when 'wait_ms' then wait_ms when 'talk_ms' then talk_ms when 'hold_ms' then hold_ms when 'duration_ms' then duration_ms

@@ -761,10 +761,22 @@ def test_late_events_are_among_the_events_of_a_call() -> None:
 
 def test_text_finds_numbers_and_names_in_either_case() -> None:
     con = of(answered(1), answered(2, callee=agent("305", name="Ågot"), phone="+15550177"))
-    for text, expected in (("550177", ["2"]), ("ÅGOT", ["2"]), ("agent 201", ["1"]), ("%", []), ("'", [])):
+    by_number = (("550177", ["2"]), ("+1 (555) 01-77", []), ("+15550177", ["2"]))
+    for text, expected in (*by_number, ("ÅGOT", ["2"]), ("agent 201", ["1"]), ("%", []), ("'", [])):
         found = ask(con.cursor(), "calls", Filters(text=text))["call_id"].to_list()
         assert [call_id.rsplit(".", 1)[1] for call_id in found] == expected
         assert one(con, "calls_total", Filters(text=text))["calls"] == len(expected)
+
+
+def test_a_whole_number_is_found_however_it_is_written() -> None:
+    con = of(answered(1, phone="+441632960017"), answered(2, phone="+441632960018", minute=1), answered(3, phone="01632 960017", minute=2))
+    for text in ("+441632960017", "01632 960017", "(01632) 960-017", "0044 1632 960 017", "632960017"):
+        for settings in (Reports(), Reports(masked_digits=3)):
+            filters = Filters(settings=settings, text=text)
+            assert [call_id[-1] for call_id in ask(con.cursor(), "calls", filters)["call_id"].to_list()] == ["3", "1"]
+            assert one(con, "calls_total", filters)["calls"] == 2
+    for text in ("01632 960", "960017 x", "+44 1632 960019"):
+        assert one(con, "calls_total", Filters(text=text))["calls"] == {"01632 960": 1}.get(text, 0)
 
 
 def test_a_page_of_the_list_is_the_page_whatever_the_order() -> None:
