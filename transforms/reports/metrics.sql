@@ -90,8 +90,9 @@ create or replace macro is_reached(direction, has_end, answered_at) as
 -- grain: call
 -- unit: calls
 -- source: call_states.phase, calls.direction, calls.ended_by
+-- (No comparison with a case: where all calls have one direction that is neither, DuckDB 2.0 folds it to null and fails to bind.)
 create or replace macro is_abandoned_on_hold(direction, last_phase, ended_by) as
-    coalesce(last_phase = 'held' and ended_by = case direction when 'inbound' then 'caller' when 'outbound' then 'callee' end, false);
+    coalesce(last_phase = 'held' and (direction = 'inbound' and ended_by = 'caller' or direction = 'outbound' and ended_by = 'callee'), false);
 
 -- label: Short calls
 -- formula: answered, talk below 10 s; they stay in every rate

@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from tests.builders import COMPANY, MONDAY, call, customer, event, facts
+from tests.builders import COMPANY, MONDAY, agent, call, customer, event, facts
 from tests.warehouses import warehouse_with
 from transforms import rollups
-from transforms.reports.catalog import Filters, ask
+from transforms.reports.catalog import REPORTS, Filters, ask
 from transforms.rollups import REPORT_TABLES
 
 Tables = dict[str, pl.DataFrame]
@@ -140,3 +140,28 @@ def test_figures_beyond_all_measure_fail_no_build() -> None:
     with warehouse_with({"calls": many}) as con:
         assert con.sql("select sum(calls) from calls_by_quarter").fetchall()[0][0] == 10_000
         assert ask(con.cursor(), "overview", Filters())["answered"].to_list() == [10_000]
+
+
+SIDES: dict[str, dict[str, Any]] = {
+    "inbound": {},
+    "outbound": {"caller": agent(), "callee": customer()},
+    "internal": {"caller": agent(), "callee": agent("202")},
+    "unknown": {"caller": {"phone": None}, "callee": {"phone": None}},
+}
+
+
+@pytest.mark.parametrize("talk", [None, 9_000])
+@pytest.mark.parametrize("ended_by", [None, "CALLER", "CALLEE", "SYSTEM", "1e+30"])
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_warehouse_of_one_call_whatever_it_is_is_prepared_and_every_report_answers(
+    sides: str, ended_by: str | None, talk: int | None
+) -> None:
+    """Where a column has one value in all rows DuckDB folds what is made of it, and has failed to bind what was left."""
+    sent = call(talk=talk, hold=talk, ended_by=ended_by, **SIDES[sides]).events()
+    with warehouse_with(facts(sent, as_of=MONDAY + timedelta(hours=9))) as con:
+        assert con.sql("select direction from calls").fetchall() == [(sides,)]
+        month = Filters(start=MONDAY - timedelta(days=30), end=MONDAY + timedelta(days=1), figure="missed", text="5")
+        for filters in (Filters(call=(COMPANY, f"{COMPANY}_1772442000.1"), limit=100), month):
+            for report in REPORTS:
+                ask(con.cursor(), report, filters)
+        assert ask(con.cursor(), "calls", Filters()).height == 1
