@@ -26,6 +26,7 @@ MISSES: Final = pa.list_(pa.field("item", pa.struct([("started_at", INSTANT), ("
 _COMPANY = Column("company", TEXT, "The company as the phone system names it")
 _CALL_ID = Column("call_id", TEXT, "The call's id")
 _QUARTER = Column("quarter_at", INSTANT, "Start of the quarter hour", "UTC")
+_MONTH = Column("month_at", INSTANT, "Start of the month of UTC", "UTC")
 _ROUNDED = "cut to whole seconds, 1 ms more where something was cut off, 600001 beyond 600 s"
 
 CALLS_BY_QUARTER: Final = Table(
@@ -115,7 +116,7 @@ VISITS_BY_QUARTER: Final = Table(
 TIMES_BY_MONTH: Final = Table(
     "times_by_month",
     (
-        Column("month_at", INSTANT, "Start of the month of UTC", "UTC"),
+        _MONTH,
         _COMPANY,
         Column("direction", TEXT, "calls.direction"),
         Column(
@@ -155,7 +156,7 @@ QUEUES_BY_QUARTER: Final = Table(
 VISITS_BY_MONTH: Final = Table(
     "visits_by_month",
     (
-        Column("month_at", INSTANT, "Start of the month of UTC", "UTC"),
+        _MONTH,
         _COMPANY,
         Column("queue_name", TEXT, "queue_visits.queue_name"),
         Column("result", TEXT, "queue_visits.result"),

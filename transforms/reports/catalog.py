@@ -119,7 +119,7 @@ class Report:
     columns: tuple[ResultColumn, ...]
     sql: str
 
-    @cached_property
+    @property
     def parameters(self) -> tuple[str, ...]:
         return _parameters(self.sql)
 
