@@ -409,6 +409,26 @@ RECONCILED_CALLS: Final = Table(
     "One row a call of basis call or live that also has vendor_calls; the view reconciliation compares both",
 )
 
+SEARCHED_CALLS: Final = Table(
+    "searched_calls",
+    (
+        _COMPANY,
+        _CALL_ID,
+        Column("started_at", INSTANT, "calls.started_at", "UTC"),
+        Column("direction", TEXT, "calls.direction"),
+        Column("external_phone", TEXT, "calls.external_phone"),
+        Column("external_number", COUNT, "calls.external_key as a number; null where it has less than nine digits"),
+        Column("other_phones", TEXT, "The phone numbers of both sides and the destination that are not external_phone, one after the other"),
+        Column("names", TEXT, "The names of both sides and of the first person who answered, in lower case, one after the other"),
+        Column("talk_ms", COUNT, "calls.talk_ms; null while the call has no end", "ms"),
+        Column("hold_ms", COUNT, "calls.hold_ms; null while the call has no end", "ms"),
+    ),
+    ("company", "call_id"),
+    ("started_at", "company", "call_id"),
+    "One row a call: what a search for a text reads. Its own people's numbers and names, told apart from the number outside, are few, so "
+    "that they are looked at once and not call by call (macro is_hit)",
+)
+
 REPORT_TABLES: Final[dict[str, Table]] = by_name(
     (
         CALLS_BY_QUARTER,
@@ -430,6 +450,7 @@ REPORT_TABLES: Final[dict[str, Table]] = by_name(
         ABANDONED_ON_HOLD,
         UNKNOWN_STATUSES,
         RECONCILED_CALLS,
+        SEARCHED_CALLS,
     )
 )
 """Every prepared table, published beside the facts."""
@@ -519,6 +540,7 @@ create or replace temp view todo_unknown_statuses as
     select e.*, started_at from (from call_events where phase = 'other') e
     join (select company, call_id, started_at from calls) using (company, call_id);
 create or replace temp view todo_reconciled as from calls where basis in ('call', 'live');
+create or replace temp view todo_searched as from calls;
 create or replace temp view todo_minutes as from concurrency_by_minute;
 create or replace temp view todo_misses as from calls where is_missed(direction, has_end, answered_by_at);
 create or replace temp view todo_contacts as
@@ -591,6 +613,7 @@ create or replace temp view todo_unknown_statuses as
     select e.*, started_at from (from call_events where phase = 'other') e
     join (select company, call_id, started_at from calls_new) using (company, call_id);
 create or replace temp view todo_reconciled as from calls_new where basis in ('call', 'live');
+create or replace temp view todo_searched as from calls_new;
 create or replace temp view todo_minutes as
     from concurrency_by_minute
     where (company, hour_of(minute_at)) in (from changed_hours) and minute_at >= changed_from();
@@ -645,6 +668,7 @@ delete from causes_by_day where day_at in (from changed_days);
 delete from answered_callers where (company, call_id) in (select company, call_id from changed_callers union all from changed_calls);
 delete from abandoned_on_hold where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 delete from unknown_statuses where (company, call_id) in (from changed_calls);
+delete from searched_calls where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 delete from reconciled_calls where started_at >= changed_from() and (company, call_id) in (from changed_calls);
 """
 
@@ -656,7 +680,7 @@ drop view if exists todo_time_units; drop view if exists todo_dimension_units; d
 drop view if exists todo_answered; drop view if exists todo_callers;
 drop view if exists todo_held;
 drop view if exists todo_unknown_statuses; drop view if exists todo_reconciled; drop view if exists todo_minutes;
-drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
+drop view if exists todo_searched; drop view if exists todo_misses; drop view if exists todo_contacts; drop view if exists todo_hours;
 drop table if exists changed_calls; drop table if exists changed_quarters; drop table if exists changed_visit_quarters;
 drop table if exists changed_numbers; drop table if exists changed_hours; drop table if exists changed_days;
 drop table if exists changed_months; drop table if exists changed_callers; drop table if exists changed_offer_days;
@@ -815,6 +839,17 @@ _FILL: Final[dict[str, str]] = {
                     ) filter (talk_ms > 0)) - epoch_ms(min(started_at)),
                     epoch_ms(max(ended_at)) - epoch_ms(min(started_at))) as vendor_wait_ms
             from vendor_calls semi join todo_reconciled using (company, call_id) group by all) vendor using (company, call_id)""",
+    "searched_calls": """
+        select company, call_id, started_at, direction, external_phone,
+            case when len(external_key) = 9 then external_key::bigint end as external_number,
+            concat_ws(separator(),
+                case when caller_phone is distinct from external_phone then caller_phone end,
+                case when callee_phone is distinct from external_phone then callee_phone end,
+                case when destination is distinct from external_phone then destination end) as other_phones,
+            lower(concat_ws(separator(), caller_name, callee_name,
+                case when answered_by_name is distinct from callee_name then answered_by_name end)) as names,
+            case when has_end then talk_ms end as talk_ms, case when has_end then hold_ms end as hold_ms
+        from todo_searched""",
 }
 """In an order in which each may read those before it."""
 

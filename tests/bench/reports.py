@@ -42,7 +42,7 @@ OF_A_CALL = {name for name in REPORTS if name == "call" or "call_id" in REPORTS[
 SERIES = {"call_volume", "outcome_volume", "cause_trend", "heatmap", "queue_series", "queue_half_hours", "quality_flow", "concurrency"}
 LISTS_OF_ALL = {"calls", "calls_total"}
 """Also asked with a text to search for."""
-TEXTS = {"text": "960017", "a rare text": "010075834", "no such text": "no such text"}
+TEXTS = {"text": "960017", "a whole number": "+44 1632 960017", "a rare text": "010075834", "no such text": "no such text"}
 
 
 def run(*, quick: bool) -> str:

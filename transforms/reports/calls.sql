@@ -28,18 +28,7 @@
 --   late_events BIGINT [count] Late events
 select company, call_id, started_at, direction, caller_phone, caller_name, callee_phone, callee_name, external_phone, answered_by_name, answered_by_extension, queue_name, trunk_name, outcome, abandoned, ended_by, end_cause_name, wait_ms, talk_ms, hold_ms, duration_ms, leg_count, transfer_count, late_events
 from listed_calls($start, $stop, $companies, $pbxs, $directions, $queues, $agents, $trunks, $departments, $open_minutes, $holidays, $time_zone,
-    $part_of, $part)
-where ($instants is null or started_at in (select unnest($instants::timestamptz[])))
-  and is_figure($figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, $short_ms)
-  and ($outcomes is null or list_contains($outcomes::varchar[], outcome))
-  and ($causes is null or list_contains($causes::varchar[], coalesce(end_cause, '')))
-  and ($categories is null or list_contains($categories::varchar[], coalesce(end_cause_category, '')))
-  and ($ended_by is null or list_contains($ended_by::varchar[], coalesce(ended_by, '')))
-  and ($number is null or external_key = $number)
-  and is_part($part_of, $part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
-      caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
-      concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), $time_zone)
-  and ($text is null or is_found($text, $whole_only, $text_key, external_key, caller_phone, caller_name, callee_phone, callee_name, answered_by_name, destination, call_id))
+    $part_of, $part, $figure, $short_ms, $outcomes, $causes, $categories, $ended_by, $number, $instants, $text, $whole_only, $text_key)
 order by case when not $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end asc nulls last,
     case when $descending then sort_key($order, started_at, wait_ms, talk_ms, hold_ms, duration_ms) end desc nulls last, company, call_id
 limit $limit offset $offset

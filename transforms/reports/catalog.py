@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
 from importlib import resources
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from statistics import median
 from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -49,6 +49,10 @@ FLOW_DAYS: Final = 63
 """Eight weeks and the part of a week that an interval may begin before the period."""
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
+_WIDER: Final = 20
+"""So many times as many calls as before are looked through at each step of a search for a page."""
+_SEPARATOR: Final = "\x1f"
+"""separator() of metrics.sql."""
 _BY_TIME: Final = frozenset({"calls", "missed_calls", "offers", "repeat_calls", "visits"})
 """Lists in order of time, the newest first; that of calls in the order that the filters say."""
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -67,7 +71,7 @@ _TYPES: Final[dict[str, pl.DataType]] = {
 }
 
 
-_EITHER: Final = re.compile(r"counted_(?P<what>call|abandon|outcome|wait)s\(\$(?P<rolled>\w+), ")
+_EITHER: Final = re.compile(r"counted_(?P<what>call|abandon|outcome|wait|hit)s\(\$(?P<rolled>\w+), ")
 
 
 @cache
@@ -358,6 +362,20 @@ class Filters:
         return self.on_quarters and not self.of_calls and whole
 
     @property
+    def whole_only(self) -> bool:
+        """Whether a text must be a whole number or name: where numbers are masked, trying would tell the digits that are hidden."""
+        return bool(self.settings.masked_digits) and any(sign.isdigit() for sign in self.text or "")
+
+    @property
+    def hits_rolled(self) -> bool:
+        """Whether what a search reads can answer this exactly: a list of calls with a text to find, and little else."""
+        beyond = (
+            self.pbxs or self.queues or self.agents or self.trunks or self.departments or self.figure or self.outcomes or self.causes
+            or self.categories or self.ended_by or self.part or self.number or self.instants is not None
+        )  # fmt: skip
+        return bool(self.text) and _SEPARATOR not in (self.text or "") and not beyond and not self.whole_only
+
+    @property
     def _own_settings(self) -> list[QueueSettings]:
         """Those in force for queues without settings of their own, and for each with."""
         return [self.settings.of_queue(None), *map(self.settings.of_queue, self.settings.queues)]
@@ -430,6 +448,7 @@ class Filters:
             **call_months,
             "times_rolled": call_months["call_months_from"] != NEVER,
             "visits_rolled": self.visits_rolled,
+            "hits_rolled": self.hits_rolled,
             "of_calls": self.of_calls,
             "figure": self.figure,
             "outcomes": _listed(self.outcomes),
@@ -442,7 +461,7 @@ class Filters:
             "part": part,
             "text": self.text or None,
             "text_key": _key_of(self.text or ""),
-            "whole_only": bool(settings.masked_digits) and any(sign.isdigit() for sign in self.text or ""),
+            "whole_only": self.whole_only,
             "few": FEW,
             "instants": None if self.instants is None else list(self.instants),
             "number": self.number,
@@ -465,11 +484,15 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     asked = REPORTS[report] if isinstance(report, str) else report
     if filters.number_of is not None:
         filters = replace(filters, number=_number_of(cursor, filters), number_of=None)
+    if "text" in asked.parameters:
+        filters = _of_few(cursor, filters)
     return masked(_page(cursor, asked, filters), asked.units, filters.settings.masked_digits)
 
 
 def _page(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
     if filters.limit is not None and filters.instants is None and not filters.within_days(31):
+        if asked.name == "calls" and filters.order == "started_at" and filters.hits_rolled:
+            return _answer(cursor, asked, _up_to_the_page(cursor, filters))
         for nearer in _nearer(cursor, asked, filters):
             if (page := _answer(cursor, asked, nearer)).height == filters.limit:
                 return page
@@ -582,7 +605,7 @@ def _of_some_calls(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newes
         {
             "start": filters.start,
             "stop": filters.end,
-            "wanted": [times * ((filters.limit or 0) + filters.offset) for times in (20, 400, 8000)],
+            "wanted": [_WIDER**step * ((filters.limit or 0) + filters.offset) for step in (1, 2, 3)],
         },
     )
     for quarter_at in found["quarter_at"]:
@@ -595,11 +618,39 @@ def _of_some_calls(cursor: duckdb.DuckDBPyConnection, filters: Filters, *, newes
 def _up_to_the_page(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
     """The period cut after the page that is asked for, and few calls named by their instants: of a wide table of millions only the
     page's own days, or its own rows, are then read."""
-    edge_at, instants = ask(cursor, "calls_edge", filters).row(0)
-    if edge_at is None:
+    found = _edge(cursor, filters)
+    if found["edge_at"] is None:
         return replace(filters, start=EVER)
-    near = replace(filters, instants=None if instants is None else tuple(instants))
-    return replace(near, start=edge_at) if filters.descending else replace(near, end=edge_at + timedelta(milliseconds=1))
+    near = replace(filters, instants=None if found["instants"] is None else tuple(found["instants"]))
+    if filters.descending:
+        return replace(near, start=found["edge_at"])
+    return replace(near, end=found["edge_at"] + timedelta(milliseconds=1))
+
+
+def _edge(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> dict[str, Any]:
+    """Of a search first among few calls, then among more of them if it has found so many that these may fill the page."""
+    wanted = (filters.limit or 0) + filters.offset
+    for nearer in islice(_of_some_calls(cursor, filters, newest_first=filters.descending), 1, None) if filters.hits_rolled else ():
+        found = ask(cursor, "calls_edge", nearer).row(0, named=True)
+        if found["calls"] == wanted:
+            return found
+        if found["calls"] * _WIDER < wanted:
+            break
+    return ask(cursor, "calls_edge", filters).row(0, named=True)
+
+
+def _of_few(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
+    """A search beside other filters: if its text alone finds few calls, these by their instants."""
+    alone = Filters(
+        settings=filters.settings, start=filters.start, end=filters.end, companies=filters.companies, directions=filters.directions,
+        in_hours_only=filters.in_hours_only, text=filters.text, limit=FEW + 1,
+    )  # fmt: skip
+    if filters.hits_rolled or filters.instants is not None or filters.within_days(31) or not alone.hits_rolled:
+        return filters
+    found = _edge(cursor, alone)
+    if not found["calls"]:
+        return replace(filters, start=EVER)
+    return filters if found["calls"] > FEW else replace(filters, instants=tuple(found["instants"]))
 
 
 def _number_of(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> str:

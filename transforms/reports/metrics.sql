@@ -632,6 +632,14 @@ create or replace macro is_found(part, whole_only, part_key, external_key, calle
         or part_key is null and (
             contains(lower(caller_name), lower(part)) or contains(lower(callee_name), lower(part)) or contains(lower(answered_by_name), lower(part)))
     end or external_key = part_key or call_id = part;
+
+-- The same of a row of searched_calls, where no digits are hidden. There the texts of a call lie one after the other with a separator
+-- between them: a text to find that has one in it, it cannot find.
+create or replace macro separator() as chr(31);
+create or replace macro is_hit(part, part_key, external_phone, external_number, other_phones, names, call_id) as
+    contains(external_phone, part) or contains(other_phones, part) or part_key is null and contains(names, lower(part))
+    or external_number = part_key::bigint or call_id = part;
+
 -- What lists are sorted by.
 create or replace macro sort_key(name, started_at, wait_ms, talk_ms, hold_ms, duration_ms) as
     case name when 'wait_ms' then wait_ms when 'talk_ms' then talk_ms when 'hold_ms' then hold_ms when 'duration_ms' then duration_ms

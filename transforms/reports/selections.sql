@@ -27,13 +27,14 @@ create or replace macro selected_calls(start := null, stop := null, companies :=
     union all
     select c.*
     from calls_chosen(start, stop, companies, pbxs, directions, agents, trunks, departments, open_minutes, holidays, time_zone) c
-    semi join (select company, call_id from queue_visits where list_contains(queues::varchar[], queue_name)) v using (company, call_id)
+    semi join (
+        select company, call_id from queue_visits
+        where list_contains(queues::varchar[], queue_name) and (start is null or entered_at >= start)) v using (company, call_id)
     where queues is not null;
 
--- Calls as the list behind a figure chooses them: where that is of a row of a report by queue (part_of = 'queue'), by the queue that
--- they visited, and also by the queues of the filter; by a status that the list of phases lacks (part_of = 'status'); the other parts
--- are is_part()'s.
-create or replace macro listed_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+-- Calls of one row of a report: where that is by queue (part_of = 'queue'), by the queue that they visited, and also by the queues of
+-- the filter; by a status that the list of phases lacks (part_of = 'status'); the other parts are is_part()'s.
+create or replace macro calls_of_part(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
         part_of, part) as table
     select * from selected_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone)
     where part_of is null or part_of not in ('queue', 'status')
@@ -46,6 +47,46 @@ create or replace macro listed_calls(start, stop, companies, pbxs, directions, q
         select company, call_id from unknown_statuses
         where part_of = 'status' and coalesce(status, '') = part and (start is null or started_at >= start)) v using (company, call_id)
     where part_of in ('queue', 'status');
+
+-- Calls as the list behind a figure chooses them: by everything that Filters can say of a call.
+create or replace macro listed_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
+    select * from calls_of_part(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part)
+    where (instants is null or started_at in (select unnest(instants::timestamptz[])))
+      and is_figure(figure, direction, has_end, answered_at, answered_by_at, abandoned, wait_ms, talk_ms, outcome, flags, short_ms)
+      and (outcomes is null or list_contains(outcomes::varchar[], outcome))
+      and (causes is null or list_contains(causes::varchar[], coalesce(end_cause, '')))
+      and (categories is null or list_contains(categories::varchar[], coalesce(end_cause_category, '')))
+      and (sides is null or list_contains(sides::varchar[], coalesce(ended_by, '')))
+      and (number is null or external_key = number)
+      and is_part(part_of, part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone, caller_extension,
+          caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at,
+          concurrent_until(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms), time_zone)
+      and (text is null or is_found(text, whole_only, text_key, external_key, caller_phone, caller_name, callee_phone, callee_name,
+          answered_by_name, destination, call_id));
+
+-- What a list counts of each of its calls: from the calls themselves, or of a search that needs no more from what a search reads.
+create or replace macro hit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
+    select started_at, case when has_end then talk_ms end as talk_ms, case when has_end then hold_ms end as hold_ms
+    from listed_calls(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key);
+create or replace macro rolled_hits(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
+    select started_at, talk_ms, hold_ms from searched_calls
+    where (start is null or started_at >= start) and (stop is null or started_at < stop)
+      and (companies is null or list_contains(companies::varchar[], company))
+      and (directions is null or list_contains(directions::varchar[], direction))
+      and is_open(started_at, time_zone, open_minutes, holidays)
+      and is_hit(text, text_key, external_phone, external_number, other_phones, names, call_id);
+create or replace macro counted_hits(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
+    select * from hit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) where not rolled
+    union all
+    select * from rolled_hits(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
+        part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) where rolled;
 
 -- The queues that each call visited, each once. Two visits one after the other are of two queues: only from the third on can one be a
 -- return, so that no more than these few are compared with those before them.

@@ -3,6 +3,7 @@ other; the roll-ups against the rows."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ingest.config import QueueSettings, Reports
 from ingest.simulate.scenario import Scenario, events
 from tests.builders import facts, rows
 from tests.warehouses import warehouse_with
+from transforms.outcome import EXTERNAL_KEY, EXTERNAL_PHONE
 from transforms.reports.catalog import Filters, Grain, ask
 
 END = datetime(2026, 3, 31, 10, 7, tzinfo=UTC)
@@ -417,6 +419,54 @@ def test_a_peak_opens_the_calls_that_were_open_at_its_instant(con: duckdb.DuckDB
         listed = replace(ALL, companies=(company,), part=f"instant:{at.isoformat()}", end=at + timedelta(milliseconds=1))
         assert one(con, "calls_total", listed)["calls"] == peak
         assert ask(con.cursor(), "calls", listed).height == peak
+
+
+# --- a search reads a table of its own -------------------------------------------------------------------------------
+
+SIGNS = "0159 +-sSåÅßİ'%_\\\x1f\x00😀"
+
+
+@pytest.fixture(scope="module")
+def odd(month: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The month's calls, two at each instant, with texts of few signs in place of their numbers and names."""
+    rng = random.Random(5)
+
+    def texts(most: int) -> list[str | None]:
+        return [rng.choice([None, "", "".join(rng.choices(SIGNS, k=rng.randrange(most)))]) for _ in range(calls.height)]
+
+    calls = month["frames"]["calls"].sort("started_at").with_columns(  # type: ignore[attr-defined]
+        pl.col("started_at").gather(pl.int_range(pl.len()) // 2 * 2), pbx=pl.lit("P"))  # fmt: skip
+    numbers = calls.with_columns(
+        pl.Series(name, texts(12), pl.String()) for name in ("caller_phone", "callee_phone", "destination")
+    ).with_columns(pl.Series(name, texts(5), pl.String()) for name in ("caller_name", "callee_name", "answered_by_name"))
+    told = numbers.with_columns(external_phone=EXTERNAL_PHONE).with_columns(external_key=EXTERNAL_KEY)
+    with warehouse_with({"calls": told}, as_of=END) as opened:
+        yield opened
+
+
+def test_a_search_finds_what_the_calls_themselves_say(odd: duckdb.DuckDBPyConnection) -> None:
+    rng = random.Random(6)
+    fields = ("caller_phone", "callee_phone", "destination", "caller_name", "callee_name", "answered_by_name", "call_id", "external_key")
+    found = [text for row in odd.sql(f"select {', '.join(fields)} from calls").fetchall() for text in row if text]
+    counts = Counter[bool]()
+    for _ in range(80):
+        text = rng.choice(found)
+        start = rng.randrange(len(text))
+        text = rng.choice([text, text[start : start + rng.randrange(1, 4)], "".join(rng.choices(SIGNS, k=2)), text.swapcase()])
+        some = rng.choice([{}, {"directions": ("inbound",)}, {"start": MARCH.start, "end": MARCH.end}, {"in_hours_only": True}])
+        asked = replace(ALL, text=text, **some)
+        rows = replace(asked, pbxs=("P",))
+        assert not rows.hits_rolled
+        assert asked.hits_rolled == ("\x1f" not in text)
+        assert one(odd, "calls_total", asked) == one(odd, "calls_total", rows), repr(text)
+        whole = ask(odd.cursor(), "calls", rows)
+        assert one(odd, "calls_total", asked)["calls"] == whole.height
+        counts[whole.height > 0] += 1
+        (limit, offset), descending = rng.choice([(1, 0), (3, 2), (500, 0)]), rng.random() < 0.5
+        page = replace(asked, limit=limit, offset=offset, descending=descending)
+        listed = ask(odd.cursor(), "calls", replace(rows, descending=descending))[offset : offset + limit]
+        assert ask(odd.cursor(), "calls", page).equals(listed), repr((text, page))
+    assert min(counts.values()) > 10
 
 
 # --- pages agree -----------------------------------------------------------------------------------------------------
