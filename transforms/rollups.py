@@ -418,7 +418,7 @@ SEARCHED_CALLS: Final = Table(
         Column("direction", TEXT, "calls.direction"),
         Column("external_phone", TEXT, "calls.external_phone"),
         Column("external_number", COUNT, "calls.external_key as a number; null where it has less than nine digits"),
-        Column("other_phones", TEXT, "The phone numbers of both sides and the destination that are not external_phone, one after the other"),
+        Column("other_phones", TEXT, "Both sides' phone numbers and the destination, without external_phone, one after the other"),
         Column("names", TEXT, "The names of both sides and of the first person who answered, in lower case, one after the other"),
         Column("talk_ms", COUNT, "calls.talk_ms; null while the call has no end", "ms"),
         Column("hold_ms", COUNT, "calls.hold_ms; null while the call has no end", "ms"),

@@ -82,6 +82,24 @@ def test_legs_tile_the_states(seed: int) -> None:
 
 @FEW
 @given(seeds)
+def test_legs_and_visits_begin_while_their_call_is_open(seed: int) -> None:
+    """What reports rely on when they look for the calls of a period's offers and visits: macro calls_open."""
+    tables = facts(some_calls(seed))
+    open_ms = pl.sum_horizontal("ring_ms", "talk_ms", "hold_ms", "other_ms")
+    calls = tables["calls"].select(
+        "company",
+        "call_id",
+        from_at="started_at",
+        until_at=pl.coalesce("ended_at", pl.col("started_at") + pl.duration(milliseconds=open_ms)),
+    )
+    for name, at in (("call_legs", "started_at"), ("queue_visits", "entered_at")):
+        both = tables[name].join(calls, on=["company", "call_id"])
+        assert both.height == tables[name].height
+        assert both.filter(pl.col(at).is_between("from_at", "until_at")).height == both.height, name
+
+
+@FEW
+@given(seeds)
 def test_visits_follow_one_another(seed: int) -> None:
     visits = facts(some_calls(seed))["queue_visits"].sort("company", "call_id", "visit")
     follows = pl.struct("company", "call_id").eq(pl.struct("company", "call_id").shift(-1))

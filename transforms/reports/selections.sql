@@ -19,6 +19,17 @@ create or replace macro calls_chosen(start, stop, companies, pbxs, directions, a
            or (direction <> 'inbound' and list_contains(departments::varchar[], caller_department)))
       and is_open(started_at, time_zone, open_minutes, holidays);
 
+-- Of these, those that were open in the period: what happened in it, visits and offers, belongs to no others. Three scans that each
+-- skip most of the table; a call that is open, or lost, was so until its last event.
+create or replace macro calls_open(start, stop, companies, pbxs, directions, agents, trunks, departments, time_zone) as table
+    select * from calls_chosen(start, stop, companies, pbxs, directions, agents, trunks, departments, null, null, time_zone)
+    union all
+    select * from calls_chosen(null, start, companies, pbxs, directions, agents, trunks, departments, null, null, time_zone)
+    where start is not null and ended_at >= start
+    union all
+    select * from calls_chosen(null, start, companies, pbxs, directions, agents, trunks, departments, null, null, time_zone)
+    where start is not null and ended_at is null and call_end(started_at, ended_at, ring_ms, talk_ms, hold_ms, other_ms) >= start;
+
 -- Calls, also by the queues that they visited: calls.queue_name is only the last one.
 create or replace macro selected_calls(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
         agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
@@ -109,7 +120,7 @@ create or replace macro selected_visits(start := null, stop := null, companies :
     select * from visits_chosen(start, stop, companies, queues, open_minutes, holidays, time_zone) where not of_calls
     union all
     select v.* from visits_chosen(start, stop, companies, queues, open_minutes, holidays, time_zone) v
-    semi join calls_chosen(null, stop, companies, pbxs, directions, agents, trunks, departments, null, null, time_zone) c using (company, call_id)
+    semi join calls_open(start, stop, companies, pbxs, directions, agents, trunks, departments, time_zone) c using (company, call_id)
     where of_calls;
 
 -- Offers to agents; queue, agent and department are the offer's own.
@@ -124,11 +135,11 @@ create or replace macro offers_chosen(start, stop, companies, queues, agents, de
 create or replace macro selected_offers(start := null, stop := null, companies := null, pbxs := null, directions := null, queues := null,
         agents := null, trunks := null, departments := null, open_minutes := null, holidays := null, time_zone := 'UTC') as table
     select * from offers_chosen(start, stop, companies, queues, agents, departments, open_minutes, holidays, time_zone)
-    where pbxs is null and trunks is null and directions is null
+    where pbxs is null and trunks is null and (directions is null or list_contains(directions::varchar[], 'inbound'))  -- as all offers are
     union all
     select o.* from offers_chosen(start, stop, companies, queues, agents, departments, open_minutes, holidays, time_zone) o
-    semi join calls_chosen(null, stop, companies, pbxs, directions, null, trunks, null, null, null, time_zone) c using (company, call_id)
-    where not (pbxs is null and trunks is null and directions is null);
+    semi join calls_open(start, stop, companies, pbxs, directions, null, trunks, null, time_zone) c using (company, call_id)
+    where not (pbxs is null and trunks is null);
 
 -- What persons had a part in: legs offered to them and calls that they made, as far as these were open within the period, each with the time
 -- that it rang, was talked and was held within it, state by state. One counts for seven days: a mistaken end in 2099 must not be in every

@@ -421,6 +421,28 @@ def test_a_peak_opens_the_calls_that_were_open_at_its_instant(con: duckdb.DuckDB
         assert ask(con.cursor(), "calls", listed).height == peak
 
 
+@pytest.mark.parametrize(("report", "at"), [("visits", "entered_at"), ("offers", "offered_at")])
+def test_what_happened_in_the_period_is_chosen_by_its_call_though_that_began_before(
+    con: duckdb.DuckDBPyConnection, month: dict[str, Any], report: str, at: str
+) -> None:
+    calls = {(call["company"], call["call_id"]): call for call in rows(month["frames"]["calls"])}
+    every = ask(con.cursor(), report, ALL).rows(named=True)
+    later = [row for row in every if row[at] > calls[row["company"], row["call_id"]]["started_at"]]
+    of_open = [row for row in later if calls[row["company"], row["call_id"]]["ended_at"] is None]
+    assert of_open
+    for row in (*later[::40], *of_open[:5]):
+        call = calls[row["company"], row["call_id"]]
+        for chosen in ({"directions": (call["direction"],)}, {"trunks": (call["trunk_name"],)}, {"directions": ("outbound",)}):
+            (name, values), start, end = next(iter(chosen.items())), row[at], row[at] + timedelta(hours=3)
+            found = ask(con.cursor(), report, replace(ALL, start=start, end=end, **chosen))
+            column = "direction" if name == "directions" else "trunk_name"
+            expected = [
+                other for other in every if start <= other[at] < end and calls[other["company"], other["call_id"]][column] in values
+            ]  # fmt: skip
+            assert {repr(found_row) for found_row in found.rows(named=True)} == {repr(other) for other in expected}
+            assert (repr(row) in map(repr, expected)) == (call[column] in values)
+
+
 # --- a search reads a table of its own -------------------------------------------------------------------------------
 
 SIGNS = "0159 +-sSåÅßİ'%_\\\x1f\x00😀"
@@ -432,7 +454,10 @@ def odd(month: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
     rng = random.Random(5)
 
     def texts(most: int) -> list[str | None]:
-        return [rng.choice([None, "", "".join(rng.choices(SIGNS, k=rng.randrange(most)))]) for _ in range(calls.height)]
+        return [
+            rng.choice([None, "", "".join(rng.choices(SIGNS, k=rng.randrange(most))), "".join(rng.choices("0159 -", k=14))])
+            for _ in range(calls.height)
+        ]
 
     calls = month["frames"]["calls"].sort("started_at").with_columns(  # type: ignore[attr-defined]
         pl.col("started_at").gather(pl.int_range(pl.len()) // 2 * 2), pbx=pl.lit("P"))  # fmt: skip
@@ -452,13 +477,16 @@ def test_a_search_finds_what_the_calls_themselves_say(odd: duckdb.DuckDBPyConnec
     for _ in range(80):
         text = rng.choice(found)
         start = rng.randrange(len(text))
-        text = rng.choice([text, text[start : start + rng.randrange(1, 4)], "".join(rng.choices(SIGNS, k=2)), text.swapcase()])
+        text = rng.choice(
+            [text, f"(00) {text}", text[start : start + rng.randrange(1, 4)], "".join(rng.choices(SIGNS, k=2)), text.swapcase()]
+        )
         some = rng.choice([{}, {"directions": ("inbound",)}, {"start": MARCH.start, "end": MARCH.end}, {"in_hours_only": True}])
         asked = replace(ALL, text=text, **some)
-        rows = replace(asked, pbxs=("P",))
-        assert not rows.hits_rolled
+        beside = replace(asked, pbxs=("P",))
+        rows = replace(beside, start=asked.start or END - timedelta(days=30, hours=12), end=asked.end or END)
+        assert not rows.hits_rolled and rows.within_days(31)
         assert asked.hits_rolled == ("\x1f" not in text)
-        assert one(odd, "calls_total", asked) == one(odd, "calls_total", rows), repr(text)
+        assert one(odd, "calls_total", asked) == one(odd, "calls_total", beside) == one(odd, "calls_total", rows), repr(text)
         whole = ask(odd.cursor(), "calls", rows)
         assert one(odd, "calls_total", asked)["calls"] == whole.height
         counts[whole.height > 0] += 1
