@@ -4,6 +4,7 @@ Streamlit reads this file twice: as the module that holds the server's `app`, an
 need is loaded before the server answers, so that no visitor waits for it.
 """
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -55,10 +56,11 @@ def front_door() -> None:
 @asynccontextmanager
 async def loaded(_: st.App) -> AsyncIterator[None]:
     """The server's life: once Streamlit's runtime is there, whose caches the pages' modules fill, and before a visitor is let in."""
-    import pandas  # noqa: F401 - of Streamlit's own, with the first table
+    import pandas.io.formats.style  # noqa: F401 - of Streamlit's own, with the first table
 
     import app.shell  # noqa: F401
 
+    gc.freeze()  # Streamlit looks for garbage after each run of a page, and would look through all that was loaded each time
     yield
 
 

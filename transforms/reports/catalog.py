@@ -485,20 +485,25 @@ def ask(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: Filter
     if filters.number_of is not None:
         filters = replace(filters, number=_number_of(cursor, filters), number_of=None)
     if "text" in asked.parameters:
-        filters = _of_few(cursor, filters)
+        filters = _of_few(cursor, asked, filters)
     return masked(_page(cursor, asked, filters), asked.units, filters.settings.masked_digits)
 
 
 def _page(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
     if filters.limit is not None and filters.instants is None and not filters.within_days(31):
-        if asked.name == "calls" and filters.order == "started_at" and filters.hits_rolled:
-            return _answer(cursor, asked, _up_to_the_page(cursor, filters))
-        for nearer in _nearer(cursor, asked, filters):
-            if (page := _answer(cursor, asked, nearer)).height == filters.limit:
-                return page
-        if asked.name == "calls" and filters.order == "started_at":
+        by_time = _is_by_time(asked, filters)
+        if not (by_time and filters.hits_rolled):
+            for nearer in _nearer(cursor, asked, filters):
+                if (page := _answer(cursor, asked, nearer)).height == filters.limit:
+                    return page
+        if by_time:
             filters = _up_to_the_page(cursor, filters)
     return _answer(cursor, asked, filters)
+
+
+def _is_by_time(asked: Report, filters: Filters) -> bool:
+    """Whether these are calls in order of time, of which calls_edge knows where a page ends."""
+    return asked.name == "calls" and filters.order == "started_at"
 
 
 def _answer(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> pl.DataFrame:
@@ -639,13 +644,19 @@ def _edge(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> dict[str, Any]
     return ask(cursor, "calls_edge", filters).row(0, named=True)
 
 
-def _of_few(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filters:
-    """A search beside other filters: if its text alone finds few calls, these by their instants."""
+def _of_few(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> Filters:
+    """A search whose text alone finds few calls: these by their instants, whatever else is asked of them.
+
+    Not where the text's own table answers it anyway, or tells where the page ends, nor where the period is short.
+    """
     alone = Filters(
         settings=filters.settings, start=filters.start, end=filters.end, companies=filters.companies, directions=filters.directions,
         in_hours_only=filters.in_hours_only, text=filters.text, limit=FEW + 1,
     )  # fmt: skip
-    if filters.hits_rolled or filters.instants is not None or filters.within_days(31) or not alone.hits_rolled:
+    if not alone.hits_rolled or filters.instants is not None or filters.within_days(31):
+        return filters
+    of_a_page = filters.limit is not None and _is_by_time(asked, filters)
+    if filters.hits_rolled and (of_a_page or "hits_rolled" in asked.parameters):
         return filters
     found = _edge(cursor, alone)
     if not found["calls"]:

@@ -77,7 +77,7 @@ create or replace macro listed_calls(start, stop, companies, pbxs, directions, q
       and (text is null or is_found(text, whole_only, text_key, external_key, caller_phone, caller_name, callee_phone, callee_name,
           answered_by_name, destination, call_id));
 
--- What a list counts of each of its calls: from the calls themselves, or of a search that needs no more from what a search reads.
+-- What is counted of each call of a list: read from the calls or, of a search beside few other filters, from the table made for searches.
 create or replace macro hit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
         part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
     select started_at, case when has_end then talk_ms end as talk_ms, case when has_end then hold_ms end as hold_ms

@@ -489,6 +489,9 @@ def test_a_search_finds_what_the_calls_themselves_say(odd: duckdb.DuckDBPyConnec
         assert one(odd, "calls_total", asked) == one(odd, "calls_total", beside) == one(odd, "calls_total", rows), repr(text)
         whole = ask(odd.cursor(), "calls", rows)
         assert one(odd, "calls_total", asked)["calls"] == whole.height
+        assert ask(odd.cursor(), "calls", asked).equals(whole) and ask(odd.cursor(), "calls", beside).equals(whole)
+        longest = replace(rows, order="talk_ms", limit=4)
+        assert ask(odd.cursor(), "calls", replace(asked, order="talk_ms", limit=4)).equals(ask(odd.cursor(), "calls", longest))
         counts[whole.height > 0] += 1
         (limit, offset), descending = rng.choice([(1, 0), (3, 2), (500, 0)]), rng.random() < 0.5
         page = replace(asked, limit=limit, offset=offset, descending=descending)
