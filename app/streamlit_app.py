@@ -60,6 +60,7 @@ async def loaded(_: st.App) -> AsyncIterator[None]:
 
     import app.shell  # noqa: F401
 
+    gc.collect()
     gc.freeze()  # Streamlit looks for garbage after each run of a page, and would look through all that was loaded each time
     yield
 

@@ -419,14 +419,17 @@ SEARCHED_CALLS: Final = Table(
         Column("external_phone", TEXT, "calls.external_phone"),
         Column("external_number", COUNT, "calls.external_key as a number; null where it has less than nine digits"),
         Column("other_phones", TEXT, "Both sides' phone numbers and the destination, without external_phone, one after the other"),
-        Column("names", TEXT, "The names of both sides and of the first person who answered, in lower case, one after the other"),
+        Column("external_name", TEXT, "The name of the party outside, in lower case; null where it is external_phone again"),
+        Column(
+            "other_names", TEXT, "The other names: of our side and of the first person who answered, in lower case, one after the other"
+        ),
         Column("talk_ms", COUNT, "calls.talk_ms; null while the call has no end", "ms"),
         Column("hold_ms", COUNT, "calls.hold_ms; null while the call has no end", "ms"),
     ),
     ("company", "call_id"),
     ("started_at", "company", "call_id"),
-    "One row a call: what a search for a text reads. Its own people's numbers and names, told apart from the number outside, are few, so "
-    "that they are looked at once and not call by call (macro is_hit)",
+    "One row a call: what a search for a text reads. Told apart from the party outside, our own numbers and names are few: each is looked "
+    "at once, and not call by call (macro is_hit)",
 )
 
 REPORT_TABLES: Final[dict[str, Table]] = by_name(
@@ -846,10 +849,16 @@ _FILL: Final[dict[str, str]] = {
                 case when caller_phone is distinct from external_phone then caller_phone end,
                 case when callee_phone is distinct from external_phone then callee_phone end,
                 case when destination is distinct from external_phone then destination end) as other_phones,
-            lower(concat_ws(separator(), caller_name, callee_name,
-                case when answered_by_name is distinct from callee_name then answered_by_name end)) as names,
+            -- without letters a name is found where the number is
+            lower(case when outside_name is distinct from external_phone or lower(outside_name) <> upper(outside_name)
+                  then outside_name end) as external_name,
+            lower(concat_ws(separator(), case when direction is distinct from 'inbound' then caller_name end,
+                case when direction is distinct from 'outbound' then callee_name end,
+                case when direction is not distinct from 'outbound' or answered_by_name is distinct from callee_name
+                then answered_by_name end)) as other_names,
             case when has_end then talk_ms end as talk_ms, case when has_end then hold_ms end as hold_ms
-        from todo_searched""",
+        from (select *, case direction when 'inbound' then caller_name when 'outbound' then callee_name end as outside_name
+              from todo_searched)""",
 }
 """In an order in which each may read those before it."""
 

@@ -370,8 +370,8 @@ class Filters:
     def hits_rolled(self) -> bool:
         """Whether what a search reads can answer this exactly: a list of calls with a text to find, and little else."""
         beyond = (
-            self.pbxs or self.queues or self.agents or self.trunks or self.departments or self.figure or self.outcomes or self.causes
-            or self.categories or self.ended_by or self.part or self.number or self.instants is not None
+            self.pbxs or self.queues or self.agents or self.trunks or self.departments or self.outcomes or self.causes or self.categories
+            or self.ended_by or any(one is not None for one in (self.figure, self.part, self.number, self.number_of, self.instants))
         )  # fmt: skip
         return bool(self.text) and _SEPARATOR not in (self.text or "") and not beyond and not self.whole_only
 
@@ -635,13 +635,14 @@ def _up_to_the_page(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Filt
 def _edge(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> dict[str, Any]:
     """Of a search first among few calls, then among more of them if it has found so many that these may fill the page."""
     wanted = (filters.limit or 0) + filters.offset
-    for nearer in islice(_of_some_calls(cursor, filters, newest_first=filters.descending), 1, None) if filters.hits_rolled else ():
-        found = ask(cursor, "calls_edge", nearer).row(0, named=True)
+    of_search = _of_some_calls(cursor, filters, newest_first=filters.descending) if filters.hits_rolled else ()
+    for nearer in islice(of_search, 1, None):  # the nearest are so few that to look there costs a question for nothing
+        found = _answer(cursor, REPORTS["calls_edge"], nearer).row(0, named=True)
         if found["calls"] == wanted:
             return found
         if found["calls"] * _WIDER < wanted:
             break
-    return ask(cursor, "calls_edge", filters).row(0, named=True)
+    return _answer(cursor, REPORTS["calls_edge"], filters).row(0, named=True)
 
 
 def _of_few(cursor: duckdb.DuckDBPyConnection, asked: Report, filters: Filters) -> Filters:

@@ -633,11 +633,12 @@ create or replace macro is_found(part, whole_only, part_key, external_key, calle
             contains(lower(caller_name), lower(part)) or contains(lower(callee_name), lower(part)) or contains(lower(answered_by_name), lower(part)))
     end or external_key = part_key or call_id = part;
 
--- The same of a row of searched_calls, where no digits are hidden. There the texts of a call lie one after the other with a separator
--- between them: a text to find that has one in it, it cannot find.
+-- The same of a row of searched_calls, where no digits are hidden. Texts of a call lie there one after the other, with separators between
+-- them: a text to find that has a separator in it could lie across two, and is looked for in the calls themselves.
 create or replace macro separator() as chr(31);
-create or replace macro is_hit(part, part_key, external_phone, external_number, other_phones, names, call_id) as
-    contains(external_phone, part) or contains(other_phones, part) or part_key is null and contains(names, lower(part))
+create or replace macro is_hit(part, part_key, external_phone, external_number, external_name, other_phones, other_names, call_id) as
+    contains(external_phone, part) or contains(other_phones, part)
+    or part_key is null and (contains(external_name, lower(part)) or contains(other_names, lower(part)))
     or external_number = part_key::bigint or call_id = part;
 
 -- What lists are sorted by.
@@ -723,7 +724,7 @@ create or replace macro counts_as_miss(abandoned, wait_ms, short_ms, include_sho
     include_short or not coalesce(abandoned and wait_ms < short_ms, false);
 create or replace macro is_known_side(ended_by) as coalesce(ended_by in ('caller', 'callee', 'system'), false);
 -- Whether a call belongs to a part of a report: a row of it, or one of its columns. part_of says what the report groups by; without
--- it every call does. A queue and a status are chosen by listed_calls() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
+-- it every call does. A queue and a status are chosen by calls_of_part() already. 'flaw' is what the report quality counts; an hour is one of the local week, from Monday 00:00 = 0;
 -- of an instant are the calls that were open then, as the peak counts them: until concurrent_until().
 create or replace macro is_part(part_of, part, company, direction, trunk_name, answered_by_department, end_cause_name, external_phone,
         caller_extension, caller_user_id, has_start, outcome, ended_by, end_cause_category, late_events, started_at, open_until, time_zone) as

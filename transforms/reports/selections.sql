@@ -90,7 +90,7 @@ create or replace macro rolled_hits(start, stop, companies, pbxs, directions, qu
       and (companies is null or list_contains(companies::varchar[], company))
       and (directions is null or list_contains(directions::varchar[], direction))
       and is_open(started_at, time_zone, open_minutes, holidays)
-      and is_hit(text, text_key, external_phone, external_number, other_phones, names, call_id);
+      and (text is null or is_hit(text, text_key, external_phone, external_number, external_name, other_phones, other_names, call_id));
 create or replace macro counted_hits(rolled, start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,
         part_of, part, figure, short_ms, outcomes, causes, categories, sides, number, instants, text, whole_only, text_key) as table
     select * from hit_units(start, stop, companies, pbxs, directions, queues, agents, trunks, departments, open_minutes, holidays, time_zone,

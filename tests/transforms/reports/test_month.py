@@ -464,6 +464,10 @@ def odd(month: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
     numbers = calls.with_columns(
         pl.Series(name, texts(12), pl.String()) for name in ("caller_phone", "callee_phone", "destination")
     ).with_columns(pl.Series(name, texts(5), pl.String()) for name in ("caller_name", "callee_name", "answered_by_name"))
+    numbers = numbers.with_columns(
+        pl.when(pl.int_range(pl.len()) % 3 == 0).then(f"{side}_phone").otherwise(f"{side}_name").alias(f"{side}_name")
+        for side in ("caller", "callee")
+    )
     told = numbers.with_columns(external_phone=EXTERNAL_PHONE).with_columns(external_key=EXTERNAL_KEY)
     with warehouse_with({"calls": told}, as_of=END) as opened:
         yield opened
@@ -498,6 +502,16 @@ def test_a_search_finds_what_the_calls_themselves_say(odd: duckdb.DuckDBPyConnec
         listed = ask(odd.cursor(), "calls", replace(rows, descending=descending))[offset : offset + limit]
         assert ask(odd.cursor(), "calls", page).equals(listed), repr((text, page))
     assert min(counts.values()) > 10
+
+
+def test_beside_a_number_that_no_call_has_a_text_finds_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    without = con.sql("select company, call_id from calls where external_key is null").fetchall()[0]
+    for call in (without, ("it_w100001", "no such call")):
+        filters = replace(ALL, number_of=call, text="a")
+        assert one(con, "calls_total", replace(filters, number_of=None))["calls"] > 0
+        assert one(con, "calls_total", filters)["calls"] == 0
+        assert ask(con.cursor(), "calls", filters).is_empty()
+        assert ask(con.cursor(), "calls", replace(filters, limit=5)).is_empty()
 
 
 # --- pages agree -----------------------------------------------------------------------------------------------------
