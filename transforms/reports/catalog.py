@@ -49,6 +49,8 @@ FLOW_DAYS: Final = 63
 """Eight weeks and the part of a week that an interval may begin before the period."""
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
+_STRAY: Final = timedelta(days=28)
+"""Calls so long before all others do not tell since when calls are kept."""
 _WIDER: Final = 20
 """So many times as many calls as before are looked through at each step of a search for a page."""
 _SEPARATOR: Final = "\x1f"
@@ -546,18 +548,23 @@ def ask_usual(cursor: duckdb.DuckDBPyConnection, report: Report | str, filters: 
 
 
 def known_windows(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> tuple[Filters, ...]:
-    """Of the periods to compare with those that the warehouse knows whole: none that began more than a day before the first call."""
+    """Of the periods to compare with those that the warehouse knows whole: none that began more than a day before the first call.
+
+    Calls of more than four weeks before all of these periods do not count as the first.
+    """
     return tuple(filters.shifted(days) for days in _known_days(cursor, filters))
 
 
 def _known_days(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[int]:
-    first = _frame(cursor, "select min(quarter_at) as first_at from calls_by_quarter", {})["first_at"][0]
-    days = filters.compared_days()
-    return (
-        []
-        if first is None
-        else [n for n in days if (begins := filters.shifted(n).start) is not None and begins + timedelta(days=1) >= first]
-    )
+    begins = {days: start for days in filters.compared_days() if (start := filters.shifted(days).start) is not None}
+    if not begins:
+        return []
+    # a stray call of years before, of a PBX whose clock was wrong, does not make empty weeks known
+    since = min(begins.values()) - _STRAY
+    first = _frame(cursor, "select min(quarter_at) as first_at from calls_by_quarter where quarter_at >= $since", {"since": since})[
+        "first_at"
+    ][0]
+    return [] if first is None else [days for days, start in begins.items() if start + timedelta(days=1) >= first]
 
 
 def _median(values: list[float | None]) -> float | None:

@@ -266,14 +266,15 @@ def test_usual_is_the_median_of_the_same_weekdays() -> None:
     assert ask_usual(con.cursor(), "overview", replace(filters, compare="none")) is None
 
 
-def test_weeks_before_the_first_call_are_no_zeros_in_the_usual() -> None:
+@pytest.mark.parametrize("strays", [0, 1])
+def test_weeks_before_the_first_call_are_no_zeros_in_the_usual(strays: int) -> None:
     """Calls are kept since the Monday two weeks before: the usual is of two weeks, not of two and twice nothing."""
     calls = [
         answered(100 * week + i, minute=-7 * 24 * 60 * week + i, phone=f"+155501{10 + i}")
         for week, n in enumerate([3, 2, 4])
         for i in range(n)
     ]
-    con = of(*calls)
+    con = of(*calls, *(answered(900 + n, minute=-60 * 24 * 900) for n in range(strays)))
     filters = Filters(start=day(2026, 3, 2), end=day(2026, 3, 3), compare="usual", grain="hour")
     assert [window.start for window in known_windows(con.cursor(), filters)] == [day(2026, 2, 23), day(2026, 2, 16)]
     usual = ask_usual(con.cursor(), "overview", filters)
@@ -286,6 +287,15 @@ def test_weeks_before_the_first_call_are_no_zeros_in_the_usual() -> None:
     assert known_windows(con.cursor(), first) == ()
     assert ask_usual(con.cursor(), "overview", first) is None
     assert ask_usual(of().cursor(), "overview", filters) is None
+
+
+def test_weeks_in_which_nobody_called_are_zeros_where_calls_were_kept_before_them() -> None:
+    con = of(answered(1), answered(2, minute=-60 * 24 * 50))
+    filters = Filters(start=day(2026, 3, 2), end=day(2026, 3, 3), compare="usual")
+    assert len(known_windows(con.cursor(), filters)) == 4
+    usual = ask_usual(con.cursor(), "overview", filters)
+    assert usual is not None
+    assert usual["offered"].to_list() == [0.0]
 
 
 # --- queues ----------------------------------------------------------------------------------------------------------
