@@ -50,7 +50,7 @@ FLOW_DAYS: Final = 63
 warnings.filterwarnings("ignore", message="Arrow output on a DB-API result makes an extra copy", category=UserWarning)
 _QUARTER: Final = timedelta(minutes=15)
 _STRAY: Final = timedelta(days=28)
-"""Calls so long before all others do not tell since when calls are kept."""
+"""A call so long before all periods that are compared does not tell since when calls are kept."""
 _WIDER: Final = 20
 """So many times as many calls as before are looked through at each step of a search for a page."""
 _SEPARATOR: Final = "\x1f"
@@ -354,8 +354,12 @@ class Filters:
     @property
     def calls_rolled(self) -> bool:
         """Whether the roll-up of calls can answer this exactly."""
-        beyond = self.pbxs or self.queues or self.agents or self.trunks or self.departments
-        return self.on_quarters and not beyond and _stepped(self.settings.short_abandon_s)
+        return self.on_quarters and not self.beyond_direction and _stepped(self.settings.short_abandon_s)
+
+    @property
+    def beyond_direction(self) -> bool:
+        """Whether a filter is in force beyond period, hours, company and direction, which tables prepared of calls know."""
+        return bool(self.pbxs or self.queues or self.agents or self.trunks or self.departments)
 
     @property
     def visits_rolled(self) -> bool:
@@ -371,11 +375,10 @@ class Filters:
     @property
     def hits_rolled(self) -> bool:
         """Whether what a search reads can answer this exactly: a list of calls with a text to find, and little else."""
-        beyond = (
-            self.pbxs or self.queues or self.agents or self.trunks or self.departments or self.outcomes or self.causes or self.categories
-            or self.ended_by or any(one is not None for one in (self.figure, self.part, self.number, self.number_of, self.instants))
-        )  # fmt: skip
-        return bool(self.text) and _SEPARATOR not in (self.text or "") and not beyond and not self.whole_only
+        if not self.text or _SEPARATOR in self.text or self.whole_only or self.beyond_direction:
+            return False
+        narrowed = self.outcomes or self.causes or self.categories or self.ended_by
+        return not narrowed and all(one is None for one in (self.figure, self.part, self.number, self.number_of, self.instants))
 
     @property
     def _own_settings(self) -> list[QueueSettings]:
@@ -561,9 +564,8 @@ def _known_days(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> list[int
         return []
     # a stray call of years before, of a PBX whose clock was wrong, does not make empty weeks known
     since = min(begins.values()) - _STRAY
-    first = _frame(cursor, "select min(quarter_at) as first_at from calls_by_quarter where quarter_at >= $since", {"since": since})[
-        "first_at"
-    ][0]
+    asked = "select min(quarter_at) from calls_by_quarter where quarter_at >= $since"
+    first = _frame(cursor, asked, {"since": since}).item()
     return [] if first is None else [days for days, start in begins.items() if start + timedelta(days=1) >= first]
 
 
